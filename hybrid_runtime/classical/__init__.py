@@ -1,0 +1,1 @@
+"""The classical runtime: a preloaded fork server and the sandboxed workers it forks."""

@@ -1,0 +1,1 @@
+"""The `qi-run` command, one module a subcommand."""

@@ -1,0 +1,206 @@
+"""What an algorithm can see and do while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any, overload
+
+import msgspec
+
+from hybrid_runtime.algorithm import History
+from hybrid_runtime.circuit import Circuit, QuantumResult
+from hybrid_runtime.errors import CircuitRejected, StopRequested
+from hybrid_runtime.limits import Limits, StopReason
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Exchange = Callable[[list[Circuit]], list[QuantumResult]]
+
+
+class Remaining(msgspec.Struct, frozen=True):
+    """What is left of each limit; None where there is none."""
+
+    steps: int | None
+    shots: int | None
+    wall_s: float | None
+    qpu_s: float | None
+
+
+class Notes:
+    """Metrics and log lines on their way out; `flush` sends them when they should not wait for a step."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self.metrics: list[tuple[str, float]] = []
+        self.logs: list[str] = []
+        self._flush = flush
+        self._sent_at = time.monotonic()
+
+    def added(self) -> None:
+        """Something was added: send it now if much is waiting or the last message is long ago."""
+        if len(self.metrics) + len(self.logs) >= 256 or time.monotonic() - self._sent_at > 0.1:
+            self._flush()
+
+    def take(self) -> tuple[list[tuple[str, float]], list[str]]:
+        """Everything waiting; it counts as sent."""
+        taken = (self.metrics, self.logs)
+        if self.metrics or self.logs:
+            self.metrics, self.logs = [], []
+        self._sent_at = time.monotonic()
+        return taken
+
+
+MAX_LOG_CHARACTERS = 8192
+MAX_METRIC_NAME = 128
+
+
+class Context:
+    """Given to `initialize` or to the function marked `@hybrid`.
+
+    Attributes:
+        parameters: The job's parameters.
+        shots: Shots of a circuit that names none.
+        backend: What the backend can do (`Capabilities`).
+        limits: The job's limits.
+        history: What has happened so far.
+        seed: The job's seed.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        notes: Notes,
+        *,
+        parameters: dict[str, Any],
+        seed: int,
+        shots: int,
+        limits: Limits,
+        backend: Any,
+    ) -> None:
+        self._exchange = exchange
+        self._notes = notes
+        self.parameters = parameters
+        self.seed = seed
+        self.shots = shots
+        self.limits = limits
+        self.backend = backend
+        self.history = History()
+        self._rng: np.random.Generator | None = None
+        self._started = time.monotonic()
+        self._qpu_s = 0.0
+        self._stop: StopReason | None = None
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A numpy random generator seeded by the job: the same job seed gives the same numbers."""
+        if self._rng is None:
+            import numpy as np
+
+            self._rng = np.random.default_rng(self.seed)
+        return self._rng
+
+    @overload
+    def run(self, circuits: Circuit) -> QuantumResult: ...
+    @overload
+    def run(self, circuits: Sequence[Circuit]) -> list[QuantumResult]: ...
+    def run(self, circuits: Circuit | Sequence[Circuit]) -> QuantumResult | list[QuantumResult]:
+        """Run circuits as one step and wait: one circuit gives one result, a sequence a list of results.
+
+        Raises:
+            CircuitRejected: this backend cannot run one of them.
+            StopRequested: the job is being stopped.
+        """
+        if isinstance(circuits, Circuit):
+            result = self._step([circuits])[0]
+            self.history.requests.append(circuits)
+            self.history.results.append(result)
+            return result
+        batch = as_circuits(circuits)
+        results = self._step(batch)
+        self.history.requests.append(batch)
+        self.history.results.append(results)
+        # The algorithm gets a list of its own: what it does to it must not change the history.
+        return list(results)
+
+    def _step(self, circuits: list[Circuit]) -> list[QuantumResult]:
+        if self._stop is not None:
+            raise StopRequested(self._stop.value)
+        results = self._exchange(circuits)
+        for result in results:
+            self.history.shots += result.shots_done
+            self._qpu_s += result.duration_s
+        return results
+
+    def metric(self, name: str, value: Any) -> None:
+        """Report a number: shown live, kept with the result, and watched by a plateau limit.
+
+        Raises:
+            TypeError: the value is not a real number, or the name no short text.
+        """
+        if not isinstance(name, str) or not name or len(name) > MAX_METRIC_NAME:
+            raise TypeError(f"a metric's name is a text of 1 to {MAX_METRIC_NAME} characters, not {name!r:.80}")
+        number = _number(name, value)
+        self.history.metrics.setdefault(name, []).append(number)
+        self._notes.metrics.append((name, number))
+        self._notes.added()
+
+    def log(self, text: object) -> None:
+        """Write a line to the job's log."""
+        self._notes.logs.append(str(text)[:MAX_LOG_CHARACTERS])
+        self._notes.added()
+
+    @property
+    def remaining(self) -> Remaining:
+        """What is left of the job's limits."""
+        limits, history = self.limits, self.history
+        wall_s = time.monotonic() - self._started
+        return Remaining(
+            steps=None if limits.steps is None else max(0, limits.steps - history.steps),
+            shots=None if limits.shots is None else max(0, limits.shots - history.shots),
+            wall_s=None if limits.wall_s is None else max(0.0, limits.wall_s - wall_s),
+            qpu_s=None if limits.qpu_s is None else max(0.0, limits.qpu_s - self._qpu_s),
+        )
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the job is being stopped: time to return what there is."""
+        return self._stop is not None
+
+    def request_stop(self, reason: StopReason) -> None:
+        """Called by the worker when the dispatcher stops the job."""
+        self._stop = reason
+        self.history.stop_reason = reason
+
+    def __repr__(self) -> str:
+        return f"<Context on {self.backend.name}, {self.history.steps} steps done>"
+
+
+def as_circuits(request: object) -> list[Circuit]:
+    """A non-empty sequence of circuits, as a list.
+
+    Raises:
+        TypeError: it is something else; the text says what was expected and what came.
+    """
+    if isinstance(request, str):
+        raise TypeError("expected a Circuit, not text: write Circuit(text)")
+    if not isinstance(request, Sequence):
+        # Generators and numpy object arrays are welcome too, so long as what they hold are circuits.
+        if not hasattr(request, "__iter__"):
+            raise TypeError(f"expected a Circuit or a sequence of Circuits, not {type(request).__name__}")
+        request = list(request)
+    for index, item in enumerate(request):
+        if not isinstance(item, Circuit):
+            raise TypeError(f"expected a sequence of Circuits, but item {index} is {type(item).__name__}")
+    if not request:
+        raise CircuitRejected("a step needs at least one circuit; this sequence is empty")
+    return list(request)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, Real):
+        return float(value)
+    if getattr(value, "size", 0) == 1:
+        return float(value.item())
+    raise TypeError(f"metric {name!r} takes a real number, not {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""The task manager: steps jobs between classical and quantum runtimes."""

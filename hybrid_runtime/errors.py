@@ -1,0 +1,178 @@
+"""Every error that Hybrid Runtime raises, in one tree.
+
+::
+
+    HybridRuntimeError
+      InvalidInput             a value, option or file that cannot be used        -> correct it; exit code 2
+        BundleError            the algorithm cannot be packed or found
+      UserCodeError            the algorithm raised or misbehaved                 -> fix the algorithm; exit code 1
+        AlgorithmTimeout       it did not come back in time
+        ResultNotEncodable     its value is not plain data
+      QuantumError             a backend refused or failed
+        CircuitRejected        the circuit cannot run there                       -> fix the circuit; exit code 1
+        BackendUnknown         no backend has that name                           -> choose another; exit code 2
+        BackendFailed          the backend or its driver broke                    -> may be retried; exit code 3
+          BackendTimeout       it did not answer in time
+      WorkerLost               the sandboxed interpreter died                     -> see the signal named; exit code 1
+      JobCancelled             the user ended the job                             -> exit code 4
+      ProtocolError            a peer sent what the protocol forbids
+      ChannelClosed            a peer went away
+      InternalError            a fault of Hybrid Runtime                          -> please report it; exit code 70
+
+An error crosses a process boundary as `ErrorData`, never as a pickle: unpickling would run code
+that the sender chose. `rebuild` turns the data back into the class of that name.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class HybridRuntimeError(Exception):
+    """The root: catch this to catch everything that Hybrid Runtime raises on purpose."""
+
+    exit_code = 70
+
+    def __init__(self, text: str = "", *, traceback: str | None = None) -> None:
+        # Without a text the class speaks for itself: docstrings here are written for the user.
+        super().__init__(text or (self.__doc__ or "").strip())
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidInput(HybridRuntimeError, ValueError):
+    """A value, option or file cannot be used as given; the text says what would be accepted."""
+
+    exit_code = 2
+
+
+class BundleError(InvalidInput):
+    """The algorithm cannot be packed, or the file holds none, or several without a name to choose by."""
+
+
+class UserCodeError(HybridRuntimeError):
+    """The algorithm raised an exception; its own traceback is in `traceback`."""
+
+    exit_code = 1
+
+
+class AlgorithmTimeout(UserCodeError):
+    """The algorithm did not come back within its think-time, wall-time or finalize limit."""
+
+
+class ResultNotEncodable(UserCodeError):
+    """The algorithm's value holds something that is not plain data (numbers, text, lists, dicts, arrays)."""
+
+
+class QuantumError(HybridRuntimeError):
+    """A backend refused or failed to run a circuit."""
+
+    exit_code = 3
+
+
+class CircuitRejected(QuantumError):
+    """The circuit cannot be run on this backend as it is; the text says where and why.
+
+    Raised inside `Context.run` (and at a generator's `yield`), where the algorithm may handle it.
+    """
+
+    exit_code = 1
+
+
+class BackendUnknown(QuantumError):
+    """No backend has that name; the text lists those that exist."""
+
+    exit_code = 2
+
+
+class BackendFailed(QuantumError):
+    """The backend or its driver broke while it ran a circuit; the circuit itself may be fine."""
+
+
+class BackendTimeout(BackendFailed):
+    """The backend did not answer within its deadline."""
+
+
+class WorkerLost(HybridRuntimeError):
+    """The worker died under the algorithm: a crash, a kill or memory exhaustion; the text names the signal."""
+
+    exit_code = 1
+
+
+class JobCancelled(HybridRuntimeError):
+    """The job was ended by its user before it could finish."""
+
+    exit_code = 4
+
+
+class ProtocolError(HybridRuntimeError):
+    """A peer sent a message that the protocol forbids: malformed, too large or out of turn."""
+
+
+class ChannelClosed(HybridRuntimeError):
+    """The process at the other end of a channel has gone away."""
+
+
+class InternalError(HybridRuntimeError):
+    """A fault of Hybrid Runtime itself. Please report it with the traceback."""
+
+
+class StopRequested(BaseException):
+    """The job is being stopped (a limit was reached, or its user asked); raised inside `Context.run`.
+
+    It is a `BaseException` so that an optimizer's `except Exception` does not swallow it. An algorithm
+    may catch it to return what it has; every further `Context.run` raises it again.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ErrorData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as it travels and as `JobResult.error` shows it.
+
+    Attributes:
+        kind: Name of the error's class: one of the tree above, or the user's own exception type.
+        text: What happened, for a person.
+        traceback: The traceback, formatted, of the user's code only; None where there is none.
+        family: Name of the class in the tree above which decides the exit code.
+    """
+
+    kind: str
+    text: str
+    traceback: str | None = None
+    family: str = "InternalError"
+
+
+def error_classes() -> dict[str, type[HybridRuntimeError]]:
+    """All classes of the tree, by name."""
+    found: dict[str, type[HybridRuntimeError]] = {}
+    waiting: list[type[HybridRuntimeError]] = [HybridRuntimeError]
+    while waiting:
+        cls = waiting.pop()
+        found[cls.__name__] = cls
+        waiting.extend(cls.__subclasses__())
+    return found
+
+
+def as_data(error: HybridRuntimeError) -> ErrorData:
+    """The data form of one of our own errors."""
+    name = type(error).__name__
+    return ErrorData(kind=name, text=str(error), traceback=error.traceback, family=name)
+
+
+def rebuild(data: ErrorData) -> HybridRuntimeError:
+    """The exception that `data` describes, as the class its family names."""
+    cls = error_classes().get(data.family, InternalError)
+    text = data.text if data.kind == data.family else f"{data.kind}: {data.text}"
+    return cls(text, traceback=data.traceback)
+
+
+def exit_code(data: ErrorData | None) -> int:
+    """The process exit code for a job that ended with this error, or with none."""
+    if data is None:
+        return 0
+    return error_classes().get(data.family, InternalError).exit_code

@@ -1,0 +1,1 @@
+"""What travels between processes: typed messages, and the channels that carry them."""

@@ -1,0 +1,92 @@
+"""Messages between a dispatcher and whoever gives it jobs.
+
+::
+
+    client ──Submit, Cancel────────────▶ dispatcher
+    client ◀─Accepted, Progress, Log, Ended── dispatcher
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from hybrid_runtime.errors import ErrorData
+from hybrid_runtime.limits import Limits, StopReason
+from hybrid_runtime.job import JobState
+from hybrid_runtime.protocol.messages import Capabilities
+from hybrid_runtime.timing import Timing
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class Submit(_Message, tag="submit"):
+    """Run this bundle. `parameters` is in the encoding of `values`."""
+
+    job_id: str
+    bundle: bytes
+    parameters: bytes
+    seed: int
+    shots: int
+    limits: Limits
+
+
+class Cancel(_Message, tag="cancel"):
+    """Stop the job: gracefully, with `finalize`; or at once when `kill` is set."""
+
+    job_id: str
+    kill: bool = False
+
+
+class Open(_Message, tag="open"):
+    """The dispatcher serves this backend from now on."""
+
+    backend: Capabilities
+
+
+class Unavailable(_Message, tag="unavailable"):
+    """The dispatcher cannot serve: its backend or its classical runtime did not start."""
+
+    error: ErrorData
+
+
+class Progress(_Message, tag="progress"):
+    """How a job is doing: sent when its state changes, and at most every tenth of a second between.
+
+    `metrics` holds those reported since the last `Progress`.
+    """
+
+    job_id: str
+    state: JobState
+    steps: int
+    shots: int
+    metrics: list[tuple[str, float]]
+
+
+class Log(_Message, tag="log"):
+    """Lines that the job printed (`stdout`, `stderr`) or logged (`log`)."""
+
+    job_id: str
+    stream: str
+    lines: list[str]
+
+
+class Ended(_Message, tag="ended"):
+    """The job is over. `value` is in the encoding of `values`."""
+
+    job_id: str
+    state: JobState
+    stop_reason: StopReason
+    value: bytes
+    steps: int
+    shots: int
+    timing: Timing
+    error: ErrorData | None
+    isolation: str
+
+
+ToDispatcher: TypeAlias = Submit | Cancel
+FromDispatcher: TypeAlias = Open | Unavailable | Progress | Log | Ended

@@ -1,0 +1,282 @@
+"""Every message of the wire protocol, as typed data.
+
+Encoded by MessagePack (https://msgpack.org), each message an array whose first element is its tag, so a
+step costs a few dozen bytes. A receiver decodes into the union that its channel may carry; anything else
+is a `ProtocolError`. `docs/reference/protocol.md` describes the exchange message by message.
+
+::
+
+    worker ──Ready──────────────▶ dispatcher      worker ◀──────Load── dispatcher
+    worker ──Step───────────────▶ dispatcher ──Execute──▶ quantum runtime
+    worker ◀─Results/Refused/Stop dispatcher ◀─Executed/Failure── quantum runtime
+    worker ──Note, Finished, Failed▶ dispatcher
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from hybrid_runtime.errors import ErrorData, ProtocolError
+from hybrid_runtime.limits import Limits
+from hybrid_runtime.program import Program
+
+PROTOCOL_VERSION = 1
+
+# A step with more circuits than this is refused before it is executed; likewise for one message's size.
+MAX_CIRCUITS_PER_STEP = 100_000
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+# ------------------------------------------------------------------ shared parts
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend can do; `Context.backend` shows it to algorithms.
+
+    Attributes:
+        name: The backend's name.
+        driver: Kind of driver behind it.
+        qubits: Largest circuit it takes.
+        max_shots: Most shots for one circuit.
+        operations: Names from `program.GATES` and the non-gates that it executes.
+        simulator: Whether it is an emulator.
+        raw: Whether it can return each shot.
+        mid_circuit: Whether it can measure and reset in the middle of a circuit.
+    """
+
+    name: str
+    driver: str
+    qubits: int
+    max_shots: int
+    operations: tuple[str, ...]
+    simulator: bool = True
+    raw: bool = True
+    mid_circuit: bool = True
+
+
+class CircuitCall(_Message):
+    """One or more executions of one program, differing only in their parameters.
+
+    Attributes:
+        program: Number of a program that the sender has defined on this channel.
+        shots: Shots of each row.
+        rows: How many parameter sets; each is answered by one `ResultData`.
+        values: The rows one after the other, little-endian float64, `rows * program.slots` of them.
+        raw: Whether each shot's bits are wanted.
+    """
+
+    program: int
+    shots: int
+    rows: int = 1
+    values: bytes = b""
+    raw: bool = False
+
+
+class ResultData(_Message):
+    """The outcome of one execution: counts by bit register, most significant bit on the left."""
+
+    counts: dict[str, int]
+    shots_done: int
+    duration_s: float
+    seed: int
+    raw: list[str] | None = None
+
+
+# ------------------------------------------------------------------ worker -> dispatcher
+
+
+class Ready(_Message, tag="ready"):
+    """The worker is set up and waits for a job. `isolation` is the level it runs at."""
+
+    version: int
+    pid: int
+    isolation: str
+
+
+class Note(_Message, tag="note"):
+    """Metrics (name, value) and log lines, sent between steps when they should not wait for the next one."""
+
+    metrics: list[tuple[str, float]]
+    logs: list[str]
+
+
+class Step(_Message, tag="step"):
+    """The algorithm wants these circuits run; the worker blocks until it is answered.
+
+    Attributes:
+        number: Counts from 1.
+        programs: Programs used for the first time, with the numbers that `CircuitCall` refers to.
+        calls: What to run, in order.
+        metrics: Metrics since the last message.
+        logs: Log lines since the last message.
+        forget: Numbers of programs that will not be used again.
+    """
+
+    number: int
+    calls: list[CircuitCall]
+    programs: list[tuple[int, Program]] = []
+    metrics: list[tuple[str, float]] = []
+    logs: list[str] = []
+    forget: list[int] = []
+
+
+class Finalizing(_Message, tag="finalizing"):
+    """The algorithm has stopped asking for circuits and its `finalize` begins."""
+
+
+class Finished(_Message, tag="finished"):
+    """The algorithm is over: `value` is its result in the encoding of `values`."""
+
+    value: bytes
+    metrics: list[tuple[str, float]] = []
+    logs: list[str] = []
+
+
+class Failed(_Message, tag="failed"):
+    """The algorithm failed, in loading, initialize, execute or finalize (`stage`).
+
+    `value` is what could still be saved: what `finalize` made of the steps before, else the last metrics.
+    """
+
+    stage: str
+    error: ErrorData
+    value: bytes = b"\xc0"
+    metrics: list[tuple[str, float]] = []
+    logs: list[str] = []
+
+
+# ------------------------------------------------------------------ dispatcher -> worker
+
+
+class Load(_Message, tag="load"):
+    """A job: the bundle and everything the algorithm's `Context` shows."""
+
+    job_id: str
+    bundle: bytes
+    parameters: bytes
+    seed: int
+    shots: int
+    limits: Limits
+    backend: Capabilities
+
+
+class Results(_Message, tag="results"):
+    """Answer to a `Step`: one `ResultData` a row, in order, passed on as the quantum runtime encoded it."""
+
+    number: int
+    items: msgspec.Raw
+
+
+class ReceivedResults(_Message, tag="results"):
+    """`Results` as the worker decodes it."""
+
+    number: int
+    items: list[ResultData]
+
+
+class Refused(_Message, tag="refused"):
+    """Answer to a `Step` that cannot be run: raised inside `Context.run` as the error's class."""
+
+    number: int
+    error: ErrorData
+
+
+class Stop(_Message, tag="stop"):
+    """No more steps: `StopRequested` is raised in the algorithm, then `finalize` runs."""
+
+    reason: str
+
+
+# ------------------------------------------------------------------ dispatcher <-> quantum runtime
+
+
+class Define(_Message, tag="define"):
+    """Keep this program under this number until `Forget`; not answered."""
+
+    program: int
+    body: Program
+
+
+class Forget(_Message, tag="forget"):
+    """These programs will not be used again; not answered."""
+
+    programs: list[int]
+
+
+class Execute(_Message, tag="execute"):
+    """Run these calls and answer with `Executed` or `Failure` of the same `request`.
+
+    `seed` makes the answer reproducible: row k of the request uses `derive_seed(seed, k)`.
+    """
+
+    request: int
+    calls: list[CircuitCall]
+    seed: int
+    timeout_s: float
+
+
+class Executed(_Message, tag="executed"):
+    """All rows ran: `items` is an encoded list of `ResultData`, kept raw so that nobody encodes it twice."""
+
+    request: int
+    shots: int
+    duration_s: float
+    items: msgspec.Raw
+
+
+class Failure(_Message, tag="failure"):
+    """The request did not run. `transient` says that the same request may succeed if it is sent again."""
+
+    request: int
+    error: ErrorData
+    transient: bool = False
+
+
+class Serving(_Message, tag="serving"):
+    """First message of a quantum runtime: it is ready, and this is what it can do."""
+
+    version: int
+    capabilities: Capabilities
+
+
+FromWorker: TypeAlias = Ready | Note | Step | Finalizing | Finished | Failed
+ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop
+FromQuantum: TypeAlias = Serving | Executed | Failure
+ToQuantum: TypeAlias = Define | Forget | Execute
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+
+
+def decoder(union: Any) -> msgspec.msgpack.Decoder[Any]:
+    """A decoder for the messages of one direction of one channel; make it once, use it for every message."""
+    return msgspec.msgpack.Decoder(union)
+
+
+def decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes | memoryview) -> Any:
+    """Decode one message.
+
+    Raises:
+        ProtocolError: when it is not a message that this decoder may receive.
+    """
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"malformed message: {error}") from None
+
+
+_MASK = (1 << 64) - 1
+
+
+def derive_seed(seed: int, index: int) -> int:
+    """A 31-bit seed for row `index` of a request, by SplitMix64 (Steele, Lea, Flood 2014)."""
+    z = (seed + (index + 1) * 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return (z ^ (z >> 31)) & 0x7FFFFFFF
