@@ -1,0 +1,43 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# The same examples in every run, and no store of examples beside the tests.
+settings.register_profile("project", derandomize=True, database=None, deadline=None)
+settings.load_profile("project")
+
+# Long enough for a process that has been told to end, on a busy machine.
+PATIENCE_S = 10.0
+
+
+def _children() -> set[int]:
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for path in lists for pid in path.read_text().split()}
+
+
+def _outlives_patience(pid: int) -> bool:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        return not select.select([pidfd], [], [], PATIENCE_S)[0]
+    finally:
+        os.close(pidfd)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left_running() -> Iterator[None]:
+    """Fail a test that leaves a child process running behind it."""
+    before = _children()
+    yield
+    left = [pid for pid in _children() - before if _outlives_patience(pid)]
+    assert not left, f"the test left processes running: {left}"
