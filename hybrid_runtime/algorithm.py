@@ -6,12 +6,13 @@ Whatever the style, a worker reduces it to one blocking primitive: circuits out,
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from hybrid_runtime.limits import StopReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from hybrid_runtime.circuit import Circuit, QuantumResult
     from hybrid_runtime.context import Context
 

@@ -180,18 +180,19 @@ def _checked(key: str, value: Any) -> ParameterValue:
         return value
     if isinstance(value, Real):
         return float(value)
+    if isinstance(value, str | bytes):
+        raise CircuitRejected(f"parameter {key!r} is a real number or a sequence of them, not text")
     if hasattr(value, "tolist"):
         value = value.tolist()
         if isinstance(value, float | int):
             return float(value)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        if all(isinstance(item, Real) or hasattr(item, "__float__") for item in value):
-            return tuple(float(item) for item in value)
+    if isinstance(value, Sequence) and all(isinstance(item, Real) or hasattr(item, "__float__") for item in value):
+        return tuple(float(item) for item in value)
     raise CircuitRejected(f"parameter {key!r} is a real number or a sequence of them, not {type(value).__name__}")
 
 
 def _hashable(value: ParameterValue) -> Any:
-    return value if value is None or isinstance(value, float) else tuple(value)  # type: ignore[arg-type]
+    return value if value is None or isinstance(value, float) else tuple(value)
 
 
 class QuantumResult:
@@ -246,7 +247,9 @@ class QuantumResult:
         """
         letters = pauli_z.upper()
         if set(letters) - {"Z", "I"}:
-            raise ValueError(f"expectation() takes the letters Z and I, not {pauli_z!r}: rotate the basis in the circuit")
+            raise ValueError(
+                f"expectation() takes the letters Z and I, not {pauli_z!r}: rotate the basis in the circuit"
+            )
         total = signed = 0
         places = [index for index, letter in enumerate(letters) if letter == "Z"]
         for bits, count in self.counts.items():

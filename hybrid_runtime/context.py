@@ -12,10 +12,11 @@ import msgspec
 from hybrid_runtime.algorithm import History
 from hybrid_runtime.circuit import Circuit, QuantumResult
 from hybrid_runtime.errors import CircuitRejected, StopRequested
-from hybrid_runtime.limits import Limits, StopReason
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from hybrid_runtime.limits import Limits, StopReason
 
 Exchange = Callable[[list[Circuit]], list[QuantumResult]]
 
@@ -66,6 +67,7 @@ class Context:
         limits: The job's limits.
         history: What has happened so far.
         seed: The job's seed.
+        asked: Whether any circuit has been asked for.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Context:
         self._started = time.monotonic()
         self._qpu_s = 0.0
         self._stop: StopReason | None = None
+        self.asked = False
 
     @property
     def rng(self) -> np.random.Generator:
@@ -127,6 +130,7 @@ class Context:
     def _step(self, circuits: list[Circuit]) -> list[QuantumResult]:
         if self._stop is not None:
             raise StopRequested(self._stop.value)
+        self.asked = True
         results = self._exchange(circuits)
         for result in results:
             self.history.shots += result.shots_done

@@ -30,7 +30,9 @@ class JobState(StrEnum):
 
 
 NEXT: dict[JobState, frozenset[JobState]] = {
-    JobState.STARTING: frozenset({JobState.RUNNING, JobState.FINALIZING, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.STARTING: frozenset(
+        {JobState.RUNNING, JobState.FINALIZING, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}
+    ),
     JobState.RUNNING: frozenset({JobState.FINALIZING, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
     JobState.FINALIZING: frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
     JobState.COMPLETED: frozenset(),

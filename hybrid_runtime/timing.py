@@ -95,7 +95,9 @@ class Stopwatch:
         ordered = sorted(self._samples)
         times = StepTimes()
         if ordered:
-            times = StepTimes(p50=_quantile(ordered, 0.5), p99=_quantile(ordered, 0.99), mean=self._step_total / self._steps)
+            times = StepTimes(
+                p50=_quantile(ordered, 0.5), p99=_quantile(ordered, 0.99), mean=self._step_total / self._steps
+            )
         return Timing(
             initialize_s=self._initialize,
             step_s=times,

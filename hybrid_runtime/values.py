@@ -65,9 +65,7 @@ def _plain(value: Any, path: str, depth: int, budget: list[int]) -> Any:
     if depth >= MAX_DEPTH:
         raise ResultNotEncodable(f"{path}: nested deeper than {MAX_DEPTH} levels, or containing itself")
     if isinstance(value, Mapping):
-        return {
-            _key(key, path): _plain(item, f"{path}[{key!r:.40}]", depth + 1, budget) for key, item in value.items()
-        }
+        return {_key(key, path): _plain(item, f"{path}[{key!r:.40}]", depth + 1, budget) for key, item in value.items()}
     if isinstance(value, list | tuple):
         if hasattr(value, "_asdict"):
             return _plain(value._asdict(), path, depth, budget)
@@ -127,9 +125,7 @@ def _from_numpy(value: Any, path: str, depth: int, budget: list[int]) -> Any:
     if array.nbytes > MAX_VALUE_BYTES:
         raise ResultNotEncodable(f"{path} is an array of {array.nbytes} bytes; at most {MAX_VALUE_BYTES} are kept")
     array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
-    return msgspec.msgpack.Ext(
-        _ARRAY, msgspec.msgpack.encode((array.dtype.str, list(array.shape), array.tobytes()))
-    )
+    return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode((array.dtype.str, list(array.shape), array.tobytes())))
 
 
 def _integer(value: int) -> Any:

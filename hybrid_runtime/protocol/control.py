@@ -13,8 +13,8 @@ from typing import TypeAlias
 import msgspec
 
 from hybrid_runtime.errors import ErrorData
-from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.job import JobState
+from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.protocol.messages import Capabilities
 from hybrid_runtime.timing import Timing
 

@@ -1,0 +1,155 @@
+"""The dispatcher's side of a fork server: starts it, keeps workers warm, hands them out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hybrid_runtime.config import child_environment
+from hybrid_runtime.errors import ChannelClosed, InternalError, ProtocolError
+from hybrid_runtime.process import interpreter
+from hybrid_runtime.protocol.forking import Exited, FromForkServer, Preloaded, Spawn, Spawned
+from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
+
+
+class WorkerHandle:
+    """One worker: its channel, its output, and the means to interrupt or kill it."""
+
+    def __init__(self, pid: int, channel: SeqPacketChannel, stdout: int, stderr: int, pidfd: int) -> None:
+        self.pid = pid
+        self.channel = channel
+        self.stdout = stdout
+        self.stderr = stderr
+        self._pidfd = pidfd
+
+    def interrupt(self) -> None:
+        """Ask the algorithm to stop where it is computing."""
+        self._signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """End the process, whatever it does; nothing in it can prevent that."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return  # it has ended: what the signal was for
+
+    def close(self) -> None:
+        """Let go of its descriptors; a living worker sees its channel close and ends."""
+        self.channel.close()
+        for fd in (self.stdout, self.stderr, self._pidfd):
+            os.close(fd)
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.pid}>"
+
+
+class Pool:
+    """Warm workers of one environment. Used by the dispatcher's loop, which waits on `fileno()`."""
+
+    def __init__(self, scratch: Path, *, warm: int = 1, preload: tuple[str, ...] = PRELOAD) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = interpreter("hybrid_runtime.classical.forkserver", "--fd", str(theirs.fileno()))
+        command += ["--parent", str(os.getpid()), "--scratch", str(scratch)]
+        for name in preload:
+            command += ["--preload", name]
+        # Without it, the order of sets, and so a user's results, would differ from run to run.
+        environment = child_environment() | {"PYTHONHASHSEED": "0"}
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        theirs.close()
+        self._socket = ours
+        self._decoder = msgspec.msgpack.Decoder(FromForkServer)
+        self._warm = warm
+        self._idle: deque[WorkerHandle] = deque()
+        self._starting = 0
+        self._requests = 0
+        self._busy: set[int] = set()
+        self._dead: set[int] = set()
+        self.isolation: str | None = None
+        self.missing: dict[str, str] = {}
+        self._fill()
+
+    def _fill(self) -> None:
+        while len(self._idle) + self._starting < self._warm:
+            self._starting += 1
+            self._requests += 1
+            try:
+                self._socket.send(msgspec.msgpack.encode(Spawn(self._requests)), socket.MSG_NOSIGNAL)
+            except (BrokenPipeError, ConnectionResetError) as error:
+                raise ChannelClosed("the fork server is gone") from error
+
+    def lease_nowait(self) -> WorkerHandle | None:
+        """A warm worker, for one job only; None while there is none: `on_readable` will bring one."""
+        while self._idle:
+            worker = self._idle.popleft()
+            if worker.pid in self._dead:
+                self._dead.discard(worker.pid)
+                worker.close()
+                continue
+            self._busy.add(worker.pid)
+            self._fill()
+            return worker
+        self._fill()
+        return None
+
+    def on_readable(self) -> list[tuple[int, int]]:
+        """Take in what the fork server says; the leased workers that ended, as (pid, status).
+
+        Raises:
+            ChannelClosed: the fork server is gone, and all its workers with it.
+        """
+        data, fds, _, _ = socket.recv_fds(self._socket, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            raise ChannelClosed("the fork server is gone")
+        try:
+            message = self._decoder.decode(data)
+        except msgspec.DecodeError as error:
+            raise ProtocolError(f"malformed message from the fork server: {error}") from None
+        if isinstance(message, Spawned):
+            channel, out, err, pidfd = fds
+            self._starting -= 1
+            self._idle.append(WorkerHandle(message.pid, SeqPacketChannel.from_fd(channel), out, err, pidfd))
+        elif isinstance(message, Exited):
+            if message.pid in self._busy:
+                self._busy.discard(message.pid)
+                return [(message.pid, message.status)]
+            self._dead.add(message.pid)
+        elif isinstance(message, Preloaded):
+            self.isolation, self.missing = message.isolation, message.missing
+        else:
+            raise InternalError(message.text)
+        return []
+
+    def fileno(self) -> int:
+        """The descriptor to wait on for `on_readable`."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """End the fork server and every worker, and wait until it is gone."""
+        for worker in self._idle:
+            worker.close()
+        self._idle.clear()
+        self._socket.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __repr__(self) -> str:
+        return f"<Pool [{len(self._idle)} warm, {len(self._busy)} busy, {self._starting} starting]>"

@@ -1,0 +1,178 @@
+"""How each style of algorithm is driven: all of them through `Context.run`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from hybrid_runtime.algorithm import Done, HybridAlgorithm, HybridFunction, StopExecution
+from hybrid_runtime.circuit import Circuit
+from hybrid_runtime.errors import HybridRuntimeError, StopRequested
+from hybrid_runtime.limits import StopReason
+
+if TYPE_CHECKING:
+    from hybrid_runtime.context import Context
+
+# A generator that answers a stop by yielding again is told again this often, then closed.
+_TELL_STOP = 3
+
+
+class Failure(Exception):
+    """An algorithm failed in `stage`; `value` is what `finalize` could still make of the steps before."""
+
+    def __init__(self, stage: str, cause: BaseException, value: Any = None) -> None:
+        super().__init__(stage)
+        self.stage = stage
+        self.cause = cause
+        self.value = value
+
+
+def drive(algorithm: Any, context: Context, finalizing: Callable[[], None]) -> Any:
+    """Run an algorithm of any style to its end; its value.
+
+    Args:
+        algorithm: A `HybridAlgorithm` class or instance, or a `HybridFunction`.
+        context: The job's context.
+        finalizing: Called when only `finalize` is left.
+
+    Raises:
+        Failure: the user's code raised; the cause is what it raised.
+    """
+    if isinstance(algorithm, HybridFunction):
+        value = _drive_function(algorithm, context)
+    else:
+        value = _drive_lifecycle(algorithm, context, finalizing)
+    if value is None:
+        value = context.history.done
+    return value if value is not None else (context.history.last_metrics() or None)
+
+
+def _drive_lifecycle(
+    algorithm: type[HybridAlgorithm] | HybridAlgorithm, context: Context, finalizing: Callable[[], None]
+) -> Any:
+    history = context.history
+    try:
+        instance = algorithm() if isinstance(algorithm, type) else algorithm
+        request: Any = instance.initialize(context)
+    except StopExecution as stop:
+        history.done = stop.value
+        return None
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
+        raise Failure("initialize", error) from None
+    failure = _step_lifecycle(instance, request, context)
+    finalizing()
+    try:
+        value = instance.finalize(history)
+    except StopRequested:
+        late = BadRequest("finalize asked for circuits after the job was stopped: check context.stop_requested first")
+        raise failure or Failure("finalize", late, history.done) from None
+    except BaseException as error:  # noqa: BLE001 - as above
+        raise failure or Failure("finalize", error, history.done) from None
+    if failure is not None:
+        failure.value = value
+        raise failure
+    return value
+
+
+def _step_lifecycle(instance: HybridAlgorithm, request: Any, context: Context) -> Failure | None:
+    """Step until the algorithm is done or stopped; the failure, if it raised."""
+    history = context.history
+    stage = "initialize"
+    try:
+        while not isinstance(request, Done):
+            _check_request(request, instance, stage)
+            results = context.run(request)
+            stage = "execute"
+            request = instance.execute(results)
+        history.done = request.value
+    except StopExecution as stop:
+        history.done = stop.value
+    except StopRequested:
+        return None
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
+        if not history.steps:
+            raise Failure(stage, error) from None
+        history.stop_reason = StopReason.ERROR
+        return Failure(stage, error)
+    return None
+
+
+def _check_request(request: object, instance: HybridAlgorithm, stage: str) -> None:
+    """Say which method returned nonsense: no line of the user's is on the stack by then."""
+    if isinstance(request, Circuit):
+        return
+    what: str
+    if request is None:
+        what = "nothing (None)"
+    elif isinstance(request, str):
+        what = "text: write Circuit(text)"
+    elif hasattr(request, "__iter__"):
+        return  # Context.run checks each item
+    else:
+        what = f"{type(request).__name__}"
+    code = getattr(getattr(type(instance), stage), "__code__", None)
+    where = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
+    raise BadRequest(
+        f"{type(instance).__name__}.{stage}{where} must return a Circuit, a list of them or Done, not {what}"
+    )
+
+
+class BadRequest(HybridRuntimeError, TypeError):
+    """An algorithm asked for something that is not a circuit."""
+
+
+def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> Any:
+    history = context.history
+    try:
+        returned = algorithm.function(context)
+        if isinstance(returned, Generator):
+            returned = _drive_generator(returned, context)
+        if isinstance(returned, Done):
+            returned = history.done = returned.value
+        elif inspect.iscoroutine(returned):
+            returned.close()
+            raise BadRequest(f"{algorithm.__name__} is an async function: write it with def, and without await")
+        return returned
+    except StopExecution as stop:
+        history.done = stop.value
+    except StopRequested as stop:
+        if not context.asked:
+            raise Failure("initialize", stop) from None
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
+        raise Failure("execute" if history.steps else "initialize", error) from None
+    return None
+
+
+def _drive_generator(generator: Generator[Any, Any, Any], context: Context) -> Any:
+    told = 0
+    send: Callable[[], Any] = lambda: next(generator)  # noqa: E731 - the first of the loop's three ways to go on
+    while True:
+        try:
+            request = send()
+        except StopIteration as end:
+            return end.value
+        if isinstance(request, Done):
+            generator.close()
+            return request
+        try:
+            results = context.run(request)
+        except StopRequested as stop:
+            told += 1
+            if told > _TELL_STOP:
+                generator.close()
+                raise
+            send = _thrower(generator, stop)
+        except (HybridRuntimeError, TypeError) as error:
+            # A refused circuit, or something that is no circuit: raised at the user's own `yield`.
+            send = _thrower(generator, error)
+        else:
+            send = _sender(generator, results)
+
+
+def _sender(generator: Generator[Any, Any, Any], results: Any) -> Callable[[], Any]:
+    return lambda: generator.send(results)
+
+
+def _thrower(generator: Generator[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
+    return lambda: generator.throw(error)

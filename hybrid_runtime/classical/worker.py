@@ -1,0 +1,291 @@
+"""One job in one sandboxed interpreter: load the bundle, drive the algorithm, exchange circuits for results.
+
+Everything here runs beside a user's code, which can reach and change all of it. So nothing here is
+trusted by the dispatcher: what protects others is the sandbox around this process and the checks at the
+other end of the channel.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hybrid_runtime.circuit import Circuit, QuantumResult
+from hybrid_runtime.classical import styles
+from hybrid_runtime.classical.loader import load_algorithm
+from hybrid_runtime.classical.tracebacks import describe
+from hybrid_runtime.context import Context, Notes
+from hybrid_runtime.errors import (
+    ChannelClosed,
+    CircuitRejected,
+    ErrorData,
+    HybridRuntimeError,
+    ProtocolError,
+    ResultNotEncodable,
+    StopRequested,
+    rebuild,
+)
+from hybrid_runtime.languages.compiler import Compiler
+from hybrid_runtime.limits import StopReason
+from hybrid_runtime.protocol.bundles import decode_bundle
+from hybrid_runtime.protocol.messages import (
+    PROTOCOL_VERSION,
+    CircuitCall,
+    Failed,
+    Finalizing,
+    Finished,
+    Load,
+    Note,
+    Ready,
+    ReceivedResults,
+    Refused,
+    Step,
+    Stop,
+    ToWorker,
+    decode,
+    decoder,
+    encode,
+)
+from hybrid_runtime.values import decode_value, encode_value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hybrid_runtime.program import Program
+    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+# The dispatcher sends it to stop an algorithm that is computing; the handler raises StopRequested there.
+STOP_SIGNAL = signal.SIGUSR1
+
+
+class Worker:
+    """The worker's end of the channel: one job, then the process ends."""
+
+    def __init__(self, channel: SeqPacketChannel, folder: Path) -> None:
+        self._channel = channel
+        self._folder = folder
+        self._decoder = decoder(ToWorker)
+        self._compiler = Compiler()
+        self._notes = Notes(self._flush)
+        self._context: Context | None = None
+        self._number = 0
+        self._sent: set[int] = set()
+        self._stop_missed = False
+        # While this is set, a stop signal must not raise: the step's answer will be the stop.
+        self._exchanging = False
+        self._finalizing = False
+
+    def run(self, isolation: str) -> None:
+        """Report ready, take one job and see it to its end.
+
+        Raises:
+            ChannelClosed: the dispatcher is gone.
+        """
+        self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
+        load = decode(self._decoder, self._channel.receive())
+        if not isinstance(load, Load):
+            raise ProtocolError(f"a worker's first message is a job, not {type(load).__name__}")
+        try:
+            outcome = self._job(load)
+        except ChannelClosed:
+            raise
+        except BaseException as error:  # noqa: BLE001 - user code may have set traps that spring here
+            outcome = Failed("execute", describe(error, self._folder))
+        for stream in (sys.stdout, sys.stderr):
+            _flush_quietly(stream)
+        self._channel.send(encode(outcome))
+
+    def _job(self, load: Load) -> Finished | Failed:
+        signal.signal(STOP_SIGNAL, self._on_stop_signal)
+        seed_everything(load.seed)
+        try:
+            bundle = decode_bundle(load.bundle)
+            algorithm = load_algorithm(bundle, self._folder / "bundle")
+        except BaseException as error:  # noqa: BLE001 - importing a user's module may raise anything
+            return self._failed("load", error)
+        self._context = context = Context(
+            self._exchange,
+            self._notes,
+            parameters=decode_value(load.parameters),
+            seed=load.seed,
+            shots=load.shots,
+            limits=load.limits,
+            backend=load.backend,
+        )
+        try:
+            value = styles.drive(algorithm, context, self._on_finalizing)
+        except styles.Failure as failure:
+            return self._failed(failure.stage, failure.cause, failure.value)
+        self._finalizing = True
+        try:
+            data = encode_value(value)
+        except ResultNotEncodable as error:
+            return self._failed("finalize", error)
+        metrics, logs = self._notes.take()
+        return Finished(data, metrics, logs)
+
+    def _failed(self, stage: str, error: BaseException, value: Any = None) -> Failed:
+        self._finalizing = True
+        data = self._saved(value)
+        metrics, logs = self._notes.take()
+        return Failed(stage, describe(error, self._folder / "bundle"), data, metrics, logs)
+
+    def _saved(self, value: Any) -> bytes:
+        """The partial result, encoded; where it cannot be, the last metrics."""
+        if value is not None:
+            try:
+                return encode_value(value)
+            except ResultNotEncodable as error:
+                self._notes.logs.append(f"the partial result was left out: {error}")
+        return encode_value((self._context and self._context.history.last_metrics()) or None)
+
+    def _on_finalizing(self) -> None:
+        self._finalizing = True
+        self._channel.send(encode(Finalizing()))
+
+    def _on_stop_signal(self, _signal: int, _frame: object) -> None:
+        if self._exchanging:
+            self._stop_missed = True
+        elif not self._finalizing:
+            self._take_stop()
+
+    def _take_stop(self) -> None:
+        """Read the `Stop` that was sent before the signal, and raise it in the algorithm."""
+        self._stop_missed = False
+        message = self._channel.receive_nowait()
+        stop = None if message is None else decode(self._decoder, message)
+        if isinstance(stop, Stop):
+            raise self._stopped(stop)
+
+    def _stopped(self, stop: Stop) -> StopRequested:
+        if self._context is not None:
+            self._context.request_stop(StopReason(stop.reason))
+        return StopRequested(stop.reason)
+
+    # -------------------------------------------------------------- the exchange
+
+    def _exchange(self, circuits: list[Circuit]) -> list[QuantumResult]:
+        """Circuits out, results back: the one primitive that every style comes down to."""
+        assert self._context is not None
+        step = self._compile(circuits)
+        self._exchanging = True
+        try:
+            self._channel.send(encode(step))
+            answer = decode(self._decoder, self._channel.receive())
+        finally:
+            self._exchanging = False
+        if type(answer) is ReceivedResults:
+            if self._stop_missed:
+                self._take_stop()
+            return self._results(answer, circuits)
+        if type(answer) is Stop:
+            raise self._stopped(answer)
+        if type(answer) is Refused:
+            self._number -= 1
+            raise self._refusal(answer.error, circuits)
+        raise ProtocolError(f"a step was answered by {type(answer).__name__}")
+
+    def _compile(self, circuits: list[Circuit]) -> Step:
+        assert self._context is not None
+        calls: list[CircuitCall] = []
+        programs: dict[int, Program] = {}
+        default_shots = self._context.shots
+        last: tuple[int, int] | None = None
+        rows: list[bytes] = []
+        for index, circuit in enumerate(circuits):
+            try:
+                compiled = self._compiler.compile(circuit)
+                shots = default_shots if circuit.shots is None else _shots(circuit.shots)
+            except CircuitRejected as error:
+                raise _located(error, circuit, index if len(circuits) > 1 else None) from None
+            if compiled.key not in self._sent and compiled.key not in programs:
+                programs[compiled.key] = compiled.program
+            if last == (compiled.key, shots):
+                rows.append(compiled.values)
+                continue
+            if last is not None:
+                calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows)))
+            last, rows = (compiled.key, shots), [compiled.values]
+        assert last is not None
+        calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows) if len(rows) > 1 else rows[0]))
+        self._number += 1
+        metrics, logs = self._notes.take()
+        self._sent.update(programs)
+        evicted = self._compiler.take_evicted()
+        self._sent.difference_update(evicted)
+        return Step(self._number, calls, list(programs.items()), metrics, logs, evicted)
+
+    def _results(self, answer: ReceivedResults, circuits: list[Circuit]) -> list[QuantumResult]:
+        assert self._context is not None
+        if len(answer.items) != len(circuits):
+            raise ProtocolError(f"{len(circuits)} circuits were answered by {len(answer.items)} results")
+        backend, shots = self._context.backend.name, self._context.shots
+        return [
+            QuantumResult(
+                counts=item.counts,
+                shots_requested=shots if circuit.shots is None else int(circuit.shots),
+                shots_done=item.shots_done,
+                raw=item.raw,
+                duration_s=item.duration_s,
+                seed=item.seed,
+                backend=backend,
+            )
+            for item, circuit in zip(answer.items, circuits, strict=True)
+        ]
+
+    def _refusal(self, error: ErrorData, circuits: list[Circuit]) -> HybridRuntimeError:
+        refusal = rebuild(error)
+        if isinstance(refusal, CircuitRejected) and len(circuits) == 1:
+            return _located(refusal, circuits[0], None)
+        return refusal
+
+    def _flush(self) -> None:
+        metrics, logs = self._notes.take()
+        self._channel.send(encode(Note(metrics, logs)))
+
+
+def _shots(value: object) -> int:
+    try:
+        shots = int(value)  # type: ignore[call-overload]
+        if shots == value and not isinstance(value, bool):
+            return int(shots)
+    except (TypeError, ValueError, OverflowError):
+        pass  # refused below, with the same sentence as a fraction
+    raise CircuitRejected(f"shots is a whole number, not {value!r:.60}")
+
+
+def _located(error: CircuitRejected, circuit: Circuit, index: int | None) -> CircuitRejected:
+    """The same error, saying which circuit it is about and where that circuit was made."""
+    origin = circuit.template.origin
+    which = "" if index is None else f" (circuit {index} of the step)"
+    named = f" {circuit.name!r}" if circuit.name else ""
+    made = f"; the circuit{named} was made at {origin[0]}, line {origin[1]}" if origin else ""
+    return CircuitRejected(f"{error}{which}{made}")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of `random` and numpy from the job, so that a run can be repeated."""
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed & 0xFFFFFFFF)
+
+
+def _flush_quietly(stream: Any) -> None:
+    try:
+        stream.flush()
+    except BaseException:  # noqa: BLE001 - the user may have replaced or closed it: their loss alone
+        return
+
+
+def main(channel: SeqPacketChannel, folder: Path, isolation: str) -> None:
+    """Run one job over this channel. Called in a fresh, already confined process, which ends afterwards."""
+    try:
+        Worker(channel, folder).run(isolation)
+    except (ChannelClosed, ProtocolError, msgspec.MsgspecError):
+        os._exit(71)

@@ -1,0 +1,18 @@
+"""The only module that reads environment variables."""
+
+from __future__ import annotations
+
+import os
+
+# What the processes of the runtime may inherit: an environment is a place where secrets live, and workers
+# see the one their fork server was started with.
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+# Linear algebra libraries read these when they are imported. One thread each: jobs share the node's cores, and a
+# process that has started threads cannot be forked safely.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def child_environment() -> dict[str, str]:
+    """Environment for the processes of the runtime: allow-listed variables, one thread a library."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | dict.fromkeys(_ONE_THREAD, "1")

@@ -1,0 +1,82 @@
+"""One job as the loop keeps it: its machine, its worker, and what the client has not been told yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.dispatcher.machine import NIL, Machine
+from hybrid_runtime.dispatcher.output import Output, clean
+from hybrid_runtime.dispatcher.programs import Programs
+from hybrid_runtime.errors import ErrorData
+from hybrid_runtime.job import JobState
+from hybrid_runtime.limits import StopReason
+from hybrid_runtime.protocol.control import Ended, Log, Progress, Submit
+from hybrid_runtime.protocol.messages import Capabilities, Load
+from hybrid_runtime.timing import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hybrid_runtime.dispatcher.link import Link
+    from hybrid_runtime.dispatcher.ports import WorkerPort
+
+REPORT_EVERY_S = 0.1
+MAX_LOG_LINES = 20_000
+
+
+class Job:
+    """A job that has a worker."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        worker: WorkerPort,
+        link: Link,
+        backend: Capabilities,
+        program_number: Callable[[], int],
+        now: float,
+    ) -> None:
+        self.job_id = submit.job_id
+        self.seed = submit.seed
+        self.worker = worker
+        self.link = link
+        self.machine = Machine(submit.job_id, submit.limits, Programs(backend, program_number), now)
+        self.outputs = (Output("stdout", worker.stdout), Output("stderr", worker.stderr))
+        self.requests = 0
+        self.timer = float("inf")
+        self.report_at = now
+        self._lines = 0
+
+    @staticmethod
+    def load(submit: Submit, backend: Capabilities) -> Load:
+        """The message that gives the job to its worker."""
+        return Load(submit.job_id, submit.bundle, submit.parameters, submit.seed, submit.shots, submit.limits, backend)
+
+    @staticmethod
+    def never_started(submit: Submit, why: str | ErrorData) -> Ended:
+        """The end of a job that never had a worker: cancelled, or with an error."""
+        if isinstance(why, ErrorData):
+            state, reason, error = JobState.FAILED, StopReason.ERROR, why
+        else:
+            state, reason = JobState.CANCELLED, StopReason.CANCELLED
+            error = ErrorData(kind="JobCancelled", text=why, family="JobCancelled")
+        return Ended(submit.job_id, state, reason, NIL, 0, 0, Timing(), error, "")
+
+    def news(self, now: float) -> list[Progress | Log]:
+        """What has happened since the last report."""
+        self.report_at = now + REPORT_EVERY_S
+        machine = self.machine
+        news: list[Progress | Log] = []
+        if machine.fresh_logs:
+            lines, machine.fresh_logs = machine.fresh_logs, []
+            room = MAX_LOG_LINES - self._lines
+            self._lines += len(lines)
+            if room > 0:
+                kept = [clean(part) for line in lines[:room] for part in line.split("\n")]
+                if len(lines) >= room:
+                    kept.append(f"… log cut: {MAX_LOG_LINES} lines are kept")
+                news.append(Log(self.job_id, "log", kept))
+        metrics, machine.fresh_metrics = machine.fresh_metrics, []
+        usage = machine.usage
+        news.append(Progress(self.job_id, machine.state, usage.steps, usage.shots, metrics))
+        return news

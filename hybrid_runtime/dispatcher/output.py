@@ -1,0 +1,83 @@
+"""What a worker prints: read without blocking, cut into lines, and kept within bounds."""
+
+from __future__ import annotations
+
+import os
+
+MAX_LINE_BYTES = 8192
+MAX_KEPT_BYTES = 1024 * 1024
+_READ_BYTES = 256 * 1024
+
+
+class Output:
+    """One stream of one worker."""
+
+    def __init__(self, name: str, fd: int) -> None:
+        self.name = name
+        self.fd = fd
+        self._tail = b""
+        self._kept = 0
+        self._dropped = 0
+        os.set_blocking(fd, False)
+
+    def read(self) -> tuple[list[str], bool]:
+        """The lines that have come in, and whether there may be more to read.
+
+        Beyond `MAX_KEPT_BYTES` everything is read, so that the worker does not block, and dropped.
+        """
+        try:
+            data = os.read(self.fd, _READ_BYTES)
+        except BlockingIOError:
+            return [], True
+        if not data:
+            return self.finish(), False
+        return self._lines(data), True
+
+    def _lines(self, data: bytes) -> list[str]:
+        room = MAX_KEPT_BYTES - self._kept
+        if len(data) > room:
+            self._dropped += len(data) - max(room, 0)
+            data = data[: max(room, 0)]
+        self._kept += len(data)
+        if not data:
+            return []
+        *lines, self._tail = (self._tail + data).split(b"\n")
+        while len(self._tail) > MAX_LINE_BYTES:
+            lines.append(self._tail[:MAX_LINE_BYTES])
+            self._tail = self._tail[MAX_LINE_BYTES:]
+        return [clean(line[:MAX_LINE_BYTES]) for line in lines]
+
+    def drain(self) -> list[str]:
+        """Everything that is there to read now, and the unfinished last line."""
+        lines: list[str] = []
+        while True:
+            try:
+                data = os.read(self.fd, _READ_BYTES)
+            except BlockingIOError:
+                data = b""
+            if not data:
+                return lines + self.finish()
+            lines += self._lines(data)
+            if self._dropped:
+                # The bound is reached: whatever else is in the pipe would be dropped anyway.
+                return lines + self.finish()
+
+    def finish(self) -> list[str]:
+        """The unfinished last line, and a note of how much was dropped."""
+        lines = [clean(self._tail)] if self._tail else []
+        self._tail = b""
+        if self._dropped:
+            lines.append(
+                f"… output cut: {MAX_KEPT_BYTES} bytes of {self.name} are kept, {self._dropped} more were dropped"
+            )
+            self._dropped = 0
+        return lines
+
+
+def clean(line: bytes | str) -> str:
+    """A line as text that is safe on a terminal: control characters, escapes among them, made visible."""
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    text = text.rstrip("\r")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)

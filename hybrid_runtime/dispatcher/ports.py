@@ -1,0 +1,39 @@
+"""What the dispatcher needs of its neighbours, so that it need not know their classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+
+class WorkerPort(Protocol):
+    """One leased worker."""
+
+    pid: int
+    channel: SeqPacketChannel
+    stdout: int
+    stderr: int
+
+    def interrupt(self) -> None:
+        """Signal it to read the `Stop` in its channel."""
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+
+    def close(self) -> None:
+        """Let go of its descriptors."""
+
+
+class ClassicalPort(Protocol):
+    """A source of workers."""
+
+    def lease_nowait(self) -> WorkerPort | None:
+        """A worker for one job; None while there is none: it becomes readable when there is."""
+
+    def on_readable(self) -> list[tuple[int, int]]:
+        """Take in news; the leased workers that ended, as (pid, exit status)."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""

@@ -1,0 +1,56 @@
+"""When does a job end by rule: limits held against usage. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from hybrid_runtime.limits import Limits, StopReason
+
+
+class Usage:
+    """What a job has used so far, and its limits' verdict on going on."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.limits = limits
+        self.steps = 0
+        self.shots = 0
+        self.qpu_s = 0.0
+        self.wall_deadline = None if limits.wall_s is None else now + limits.wall_s
+        self._recent: deque[float] | None = None
+        if limits.plateau is not None:
+            self._recent = deque(maxlen=limits.plateau[2])
+
+    def metrics(self, reported: list[tuple[str, float]]) -> None:
+        """Take note of metrics, for a plateau."""
+        if self._recent is None or self.limits.plateau is None:
+            return
+        watched = self.limits.plateau[0]
+        self._recent.extend(value for name, value in reported if name == watched)
+
+    def answered(self, shots: int, qpu_s: float) -> None:
+        """A step was executed."""
+        self.steps += 1
+        self.shots += shots
+        self.qpu_s += qpu_s
+
+    def verdict(self, shots_wanted: int, now: float) -> StopReason | None:
+        """Why the next step, of this many shots, must not run; None when it may."""
+        limits = self.limits
+        if self.wall_deadline is not None and now >= self.wall_deadline:
+            return StopReason.WALL
+        if limits.steps is not None and self.steps >= limits.steps:
+            return StopReason.STEPS
+        if limits.shots is not None and self.shots + shots_wanted > limits.shots:
+            return StopReason.SHOTS
+        if limits.qpu_s is not None and self.qpu_s >= limits.qpu_s:
+            return StopReason.QPU
+        if self._settled():
+            return StopReason.PLATEAU
+        return None
+
+    def _settled(self) -> bool:
+        recent = self._recent
+        if recent is None or self.limits.plateau is None or len(recent) < self.limits.plateau[2]:
+            return False
+        # A NaN among them compares false: a metric that is not a number has not settled.
+        return max(recent) - min(recent) <= self.limits.plateau[1]

@@ -1,0 +1,299 @@
+"""Run algorithms on this machine: one process tree, no server, database or network.
+
+::
+
+    this process ──▶ node (dispatcher) ──▶ fork server ──▶ worker
+                                       └─▶ quantum runtime
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from hybrid_runtime.bundle import bundle_file, bundle_object
+from hybrid_runtime.config import child_environment
+from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, rebuild
+from hybrid_runtime.job import JobResult, JobState
+from hybrid_runtime.limits import Limits
+from hybrid_runtime.process import interpreter
+from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
+from hybrid_runtime.protocol.control import Cancel, Ended, FromDispatcher, Log, Open, Progress, Submit, Unavailable
+from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
+from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.values import decode_value, encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+DEFAULT_BACKEND = "qulacs"
+DEFAULT_SHOTS = 1024
+MAX_SHOTS = 10_000_000
+PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
+
+Event = Progress | Log
+
+
+def new_job_id() -> str:
+    """A name for a job: the time it was made, so that names sort, and something random."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+class Job:
+    """A job given to a `Client`; its events and result arrive as they are asked for."""
+
+    def __init__(self, client: Client, submit: Submit) -> None:
+        self._client = client
+        self._submit = submit
+        self.job_id = submit.job_id
+        self.state = JobState.STARTING
+        self.metrics: dict[str, list[float]] = {}
+        self.logs: list[str] = []
+        self._result: JobResult | None = None
+
+    def cancel(self, *, kill: bool = False) -> None:
+        """Stop the job: gracefully, so that `finalize` runs; or at once with `kill`."""
+        if self._result is None:
+            self._client._send(Cancel(self.job_id, kill))
+
+    def events(self, timeout_s: float | None = None) -> Iterator[Event]:
+        """What happens to this job, as it happens, until it ends.
+
+        Raises:
+            TimeoutError: nothing happened for `timeout_s`; iterate again to go on.
+        """
+        while self._result is None:
+            event = self._client._next(self, timeout_s)
+            if event is not None:
+                yield event
+
+    def result(self) -> JobResult:
+        """Wait for the job's end; its result, whatever its state."""
+        for _ in self.events():
+            pass
+        assert self._result is not None
+        return self._result
+
+    def _take(self, event: Event | Ended) -> None:
+        if isinstance(event, Progress):
+            self.state = event.state
+            for name, value in event.metrics:
+                self.metrics.setdefault(name, []).append(value)
+        elif isinstance(event, Log):
+            self.logs += event.lines
+        else:
+            self.state = event.state
+            backend = self._client.backend
+            self._result = JobResult(
+                value=decode_value(event.value),
+                state=event.state,
+                stop_reason=event.stop_reason,
+                steps=event.steps,
+                shots=event.shots,
+                metrics=self.metrics,
+                timing=event.timing,
+                error=event.error,
+                job_id=self.job_id,
+                backend=backend.name if backend else self._client.backend_name,
+                seed=self._submit.seed,
+                isolation=event.isolation,
+                logs=self.logs,
+            )
+
+    def __repr__(self) -> str:
+        return f"<Job {self.job_id} {self.state.value}>"
+
+
+class Client:
+    """A runtime on this machine that stays up for many jobs: workers are warm from the second one on.
+
+    Use it as a context manager, or call `close`. It belongs to one thread.
+
+    Args:
+        backend: Name of the quantum backend; `qulacs` is the built-in emulator.
+        options: Options of the backend's driver.
+        warm: Workers kept ready.
+
+    Raises:
+        BackendUnknown: no backend has that name. This and every failure to start is raised by the first job.
+    """
+
+    def __init__(
+        self,
+        backend: str = DEFAULT_BACKEND,
+        *,
+        options: Mapping[str, Any] | None = None,
+        warm: int = 1,
+        preload: tuple[str, ...] = PRELOAD,
+    ) -> None:
+        self.backend_name = backend
+        self.backend: Capabilities | None = None
+        self._jobs: dict[str, Job] = {}
+        self._unavailable: Unavailable | None = None
+        self._decoder = decoder(FromDispatcher)
+        self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
+        self._channel, theirs = SeqPacketChannel.pair()
+        command = interpreter("hybrid_runtime.node", "--fd", str(theirs.fileno()), "--scratch", str(self._scratch))
+        command += ["--driver", backend, "--options", msgspec.json.encode(dict(options or {})).decode()]
+        command += ["--warm", str(warm)]
+        for name in preload:
+            command += ["--preload", name]
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def submit(
+        self,
+        algorithm: Any,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        shots: int = DEFAULT_SHOTS,
+        seed: int | None = None,
+        limits: Limits | None = None,
+    ) -> Job:
+        """Give the runtime a job; returns at once.
+
+        Args:
+            algorithm: A `HybridAlgorithm` subclass, a function marked `@hybrid`, a `Bundle`, or the path of a
+                file that holds one (`"vqe.py"`, `"vqe.py:Name"`).
+            parameters: What the algorithm sees as `context.parameters`.
+            shots: Shots of circuits that name none.
+            seed: Makes the run repeatable; drawn at random when None, and told in the result.
+            limits: When to stop.
+
+        Raises:
+            InvalidInput: one of these cannot be used.
+        """
+        bundle = as_bundle(algorithm)
+        if not isinstance(shots, int) or isinstance(shots, bool) or not 1 <= shots <= MAX_SHOTS:
+            raise InvalidInput(f"shots is a whole number from 1 to {MAX_SHOTS}, not {shots!r}")
+        if seed is None:
+            seed = secrets.randbits(32)
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
+            raise InvalidInput(f"seed is a whole number from 0 to 2**63 - 1, not {seed!r}")
+        given = encode_value(dict(parameters or {}), "parameters")
+        submit = Submit(new_job_id(), encode_bundle(bundle), given, seed, shots, limits or Limits())
+        job = self._jobs[submit.job_id] = Job(self, submit)
+        self._send(submit)
+        return job
+
+    def run(self, algorithm: Any, **keywords: Any) -> JobResult:
+        """Submit a job (see `submit`) and wait for its end."""
+        job = self.submit(algorithm, **keywords)
+        return wait(job)
+
+    def _send(self, message: Submit | Cancel) -> None:
+        try:
+            self._channel.send(encode(message))
+        except ChannelClosed as error:
+            raise InternalError("the runtime's dispatcher has ended; its messages are above") from error
+
+    def _next(self, wanted: Job, timeout_s: float | None) -> Event | None:
+        """Take in one message; the event if it is about this job."""
+        if self._unavailable is not None and wanted._result is None:
+            raise rebuild(self._unavailable.error)
+        try:
+            message: FromDispatcher = decode(self._decoder, self._channel.receive(timeout_s))
+        except ChannelClosed as error:
+            raise InternalError("the runtime's dispatcher has ended; its messages are above") from error
+        if isinstance(message, Open):
+            self.backend = message.backend
+        elif isinstance(message, Unavailable):
+            self._unavailable = message
+        else:
+            job = self._jobs.get(message.job_id)
+            if job is None:
+                return None
+            job._take(message)
+            if isinstance(message, Ended):
+                del self._jobs[message.job_id]
+            elif job is wanted:
+                return message
+        return None
+
+    def close(self) -> None:
+        """End the runtime with all its processes; jobs that have not ended are lost."""
+        self._channel.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.backend_name}, {len(self._jobs)} jobs under way>"
+
+
+def as_bundle(algorithm: Any) -> Bundle:
+    """The bundle of whatever a user may give as an algorithm."""
+    if isinstance(algorithm, Bundle):
+        return algorithm
+    if isinstance(algorithm, str | Path):
+        return bundle_file(str(algorithm))
+    return bundle_object(algorithm)
+
+
+def wait(job: Job, on_event: Callable[[Event], None] | None = None) -> JobResult:
+    """Wait for a job; Ctrl-C stops it gracefully, a second one kills it."""
+    interrupts = 0
+    while True:
+        try:
+            for event in job.events():
+                if on_event is not None:
+                    on_event(event)
+            return job.result()
+        except KeyboardInterrupt:
+            interrupts += 1
+            job.cancel(kill=interrupts > 1)
+
+
+def run(
+    algorithm: Any,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    backend: str = DEFAULT_BACKEND,
+    shots: int = DEFAULT_SHOTS,
+    seed: int | None = None,
+    limits: Limits | None = None,
+) -> JobResult:
+    """Run one algorithm on this machine and wait for its result.
+
+    It runs in a process of its own, beside a quantum runtime, exactly as it would next to a QPU. A job that
+    failed is a result, too: see `JobResult.state`, or call `raise_for_error()`.
+
+    Args:
+        algorithm: A `HybridAlgorithm` subclass, a function marked `@hybrid`, or the path of a file.
+        parameters: What the algorithm sees as `context.parameters`.
+        backend: Name of the quantum backend.
+        shots: Shots of circuits that name none.
+        seed: Makes the run repeatable.
+        limits: When to stop.
+
+    Raises:
+        InvalidInput: something given cannot be used.
+        BackendUnknown: no backend has that name.
+    """
+    with Client(backend) as client:
+        return client.run(algorithm, parameters=parameters, shots=shots, seed=seed, limits=limits)

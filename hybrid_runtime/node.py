@@ -1,0 +1,45 @@
+"""The dispatcher's process: puts a fork server, a quantum runtime and the loop together.
+
+`python -m hybrid_runtime.node --fd N --scratch DIR --driver NAME --options JSON`; the client holds the other
+end of the descriptor, and everything ends when it closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from pathlib import Path
+
+from hybrid_runtime.classical.pool import Pool
+from hybrid_runtime.process import ignore_interrupts
+from hybrid_runtime.quantum.process import QuantumProcess
+
+
+def main() -> None:
+    """Serve jobs until the client is gone."""
+    parser = argparse.ArgumentParser(prog="hybrid-runtime-node")
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--driver", required=True)
+    parser.add_argument("--options", type=json.loads, default={})
+    parser.add_argument("--preload", action="append", default=[])
+    parser.add_argument("--warm", type=int, default=1)
+    arguments = parser.parse_args()
+    ignore_interrupts()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
+    # Both children start now, so that they load while the rest of this process does.
+    quantum = QuantumProcess(arguments.driver, arguments.options)
+    pool = Pool(arguments.scratch, warm=arguments.warm, preload=tuple(arguments.preload))
+    from hybrid_runtime.dispatcher.loop import Dispatcher
+    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+    try:
+        Dispatcher(SeqPacketChannel.from_fd(arguments.fd), pool, quantum.channel).run()
+    finally:
+        quantum.close()
+        pool.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Messages between a dispatcher and its fork servers; descriptors travel beside them (SCM_RIGHTS)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Spawn(msgspec.Struct, frozen=True, array_like=True, tag="spawn"):
+    """Fork one worker."""
+
+    request: int
+
+
+class Spawned(msgspec.Struct, frozen=True, array_like=True, tag="spawned"):
+    """A worker exists. Four descriptors come along: its channel, its stdout, its stderr and a pidfd."""
+
+    request: int
+    pid: int
+
+
+class Exited(msgspec.Struct, frozen=True, array_like=True, tag="exited"):
+    """A worker has ended: `status` is its exit code, or minus the signal that killed it."""
+
+    pid: int
+    status: int
+
+
+class Preloaded(msgspec.Struct, frozen=True, array_like=True, tag="preloaded"):
+    """The fork server is ready at this isolation level; `missing` tells what could not be imported, and why."""
+
+    isolation: str
+    missing: dict[str, str]
+
+
+class Trouble(msgspec.Struct, frozen=True, array_like=True, tag="trouble"):
+    """The fork server could not answer this request."""
+
+    request: int
+    text: str
+
+
+FromForkServer: TypeAlias = Spawned | Exited | Preloaded | Trouble
