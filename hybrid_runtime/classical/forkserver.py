@@ -155,6 +155,7 @@ def _become_worker(channel_fd: int, out: int, err: int, folder: Path, parent: in
         os.environ["TMPDIR"] = os.environ["HOME"] = str(folder)
         sys.stdin, sys.stdout, sys.stderr = _text(0, "rb"), _text(1, "wb"), _text(2, "wb")
         faulthandler.enable(2)
+        faulthandler.register(signal.SIGUSR2, 2, all_threads=False)
         # Imported by the parent already: only the name is new here.
         from hybrid_runtime.classical import worker
 

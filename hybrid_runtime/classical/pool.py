@@ -37,6 +37,10 @@ class WorkerHandle:
         """Ask the algorithm to stop where it is computing."""
         self._signal(signal.SIGUSR1)
 
+    def dump(self) -> None:
+        """Have it write its traceback to stderr: faulthandler does, even while compiled code holds the interpreter."""
+        self._signal(signal.SIGUSR2)
+
     def kill(self) -> None:
         """End the process, whatever it does; nothing in it can prevent that."""
         self._signal(signal.SIGKILL)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.algorithm import Done, HybridAlgorithm, HybridFunction, StopExecution
 from hybrid_runtime.circuit import Circuit
-from hybrid_runtime.errors import HybridRuntimeError, StopRequested
+from hybrid_runtime.errors import HybridRuntimeError, StopRequested, UserCodeError
 from hybrid_runtime.limits import StopReason
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def _drive_lifecycle(
     try:
         value = instance.finalize(history)
     except StopRequested:
-        late = BadRequest("finalize asked for circuits after the job was stopped: check context.stop_requested first")
+        late = UserCodeError(
+            "finalize asked for circuits after the job was stopped: check context.stop_requested first"
+        )
         raise failure or Failure("finalize", late, history.done) from None
     except BaseException as error:  # noqa: BLE001 - as above
         raise failure or Failure("finalize", error, history.done) from None
@@ -113,13 +115,9 @@ def _check_request(request: object, instance: HybridAlgorithm, stage: str) -> No
         what = f"{type(request).__name__}"
     code = getattr(getattr(type(instance), stage), "__code__", None)
     where = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
-    raise BadRequest(
+    raise UserCodeError(
         f"{type(instance).__name__}.{stage}{where} must return a Circuit, a list of them or Done, not {what}"
     )
-
-
-class BadRequest(HybridRuntimeError, TypeError):
-    """An algorithm asked for something that is not a circuit."""
 
 
 def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> Any:
@@ -132,7 +130,7 @@ def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> An
             returned = history.done = returned.value
         elif inspect.iscoroutine(returned):
             returned.close()
-            raise BadRequest(f"{algorithm.__name__} is an async function: write it with def, and without await")
+            raise UserCodeError(f"{algorithm.__name__} is an async function: write it with def, and without await")
         return returned
     except StopExecution as stop:
         history.done = stop.value

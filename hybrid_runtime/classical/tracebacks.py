@@ -42,12 +42,11 @@ def _describe(error: BaseException, prefix: str | None) -> ErrorData:
     family = kind if isinstance(error, HybridRuntimeError) and kind in error_classes() else "UserCodeError"
     if isinstance(error, StopRequested):
         kind = family = "AlgorithmTimeout"
-    elif family == "UserCodeError" and isinstance(error, HybridRuntimeError):
-        kind = "UserCodeError"
-    if where and where not in text:
-        text = f"{text} ({where})"
     if prefix:
-        text = text.replace(prefix, "")
+        text, where = text.replace(prefix, ""), where and where.replace(prefix, "")
+    # "FILE, line N" may be in the text already, as in a refused circuit's.
+    if where and ", in ".join(where.split(", in ")[:-1] or [where]) not in text:
+        text = f"{text} ({where})"
     shown = lines[-MAX_TRACEBACK:] if summary.stack else None
     return ErrorData(kind=kind, text=text[:MAX_TEXT], traceback=shown, family=family)
 

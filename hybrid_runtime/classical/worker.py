@@ -202,7 +202,7 @@ class Worker:
                 compiled = self._compiler.compile(circuit)
                 shots = default_shots if circuit.shots is None else _shots(circuit.shots)
             except CircuitRejected as error:
-                raise _located(error, circuit, index if len(circuits) > 1 else None) from None
+                raise self._located(error, circuit, index if len(circuits) > 1 else None) from None
             if compiled.key not in self._sent and compiled.key not in programs:
                 programs[compiled.key] = compiled.program
             if last == (compiled.key, shots):
@@ -241,8 +241,18 @@ class Worker:
     def _refusal(self, error: ErrorData, circuits: list[Circuit]) -> HybridRuntimeError:
         refusal = rebuild(error)
         if isinstance(refusal, CircuitRejected) and len(circuits) == 1:
-            return _located(refusal, circuits[0], None)
+            return self._located(refusal, circuits[0], None)
         return refusal
+
+    def _located(self, error: CircuitRejected, circuit: Circuit, index: int | None) -> CircuitRejected:
+        """The same error, saying which circuit it is about and where that circuit was made."""
+        which = "" if index is None else f" (circuit {index} of the step)"
+        named = f" {circuit.name!r}" if circuit.name else ""
+        origin = circuit.template.origin
+        if origin is None:
+            return CircuitRejected(f"{error}{which}")
+        file = origin[0].removeprefix(f"{self._folder / 'bundle'}/")
+        return CircuitRejected(f"{error}{which}; the circuit{named} was made at {file}, line {origin[1]}")
 
     def _flush(self) -> None:
         metrics, logs = self._notes.take()
@@ -257,15 +267,6 @@ def _shots(value: object) -> int:
     except (TypeError, ValueError, OverflowError):
         pass  # refused below, with the same sentence as a fraction
     raise CircuitRejected(f"shots is a whole number, not {value!r:.60}")
-
-
-def _located(error: CircuitRejected, circuit: Circuit, index: int | None) -> CircuitRejected:
-    """The same error, saying which circuit it is about and where that circuit was made."""
-    origin = circuit.template.origin
-    which = "" if index is None else f" (circuit {index} of the step)"
-    named = f" {circuit.name!r}" if circuit.name else ""
-    made = f"; the circuit{named} was made at {origin[0]}, line {origin[1]}" if origin else ""
-    return CircuitRejected(f"{error}{which}{made}")
 
 
 def seed_everything(seed: int) -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.jobs import Job
 from hybrid_runtime.dispatcher.link import Link
-from hybrid_runtime.dispatcher.machine import Action, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher.machine import Action, Dump, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher.output import Output, fault_traceback
 from hybrid_runtime.errors import ChannelClosed, ErrorData, HybridRuntimeError, ProtocolError
 from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Log, Open, Submit, ToDispatcher, Unavailable
 from hybrid_runtime.protocol.messages import (
@@ -159,7 +160,9 @@ class Dispatcher:
                 break
             self._take(job, data)
         if job.job_id in self._jobs:
-            self._act(job, job.machine.on_lost(status, _now()))
+            for output in job.outputs:
+                self._log(job, output.name, output.drain())
+            self._act(job, job.machine.on_lost(status, fault_traceback(job.outputs[1].last), _now()))
 
     def _start_waiting(self) -> None:
         while self._waiting and self._backend is not None:
@@ -213,13 +216,16 @@ class Dispatcher:
         if now >= job.report_at:
             self._report(job)
 
-    def _on_output(self, job: Job, output: object) -> None:
-        lines, more = output.read()  # type: ignore[attr-defined]
-        if lines:
-            self._tell(Log(job.job_id, output.name, lines))  # type: ignore[attr-defined]
+    def _on_output(self, job: Job, output: Output) -> None:
+        lines, more = output.read()
+        self._log(job, output.name, lines)
         if not more:
-            self._epoll.unregister(output.fd)  # type: ignore[attr-defined]
-            del self._handlers[output.fd]  # type: ignore[attr-defined]
+            self._epoll.unregister(output.fd)
+            del self._handlers[output.fd]
+
+    def _log(self, job: Job, stream: str, lines: list[str]) -> None:
+        if lines:
+            self._tell(Log(job.job_id, stream, lines))
 
     # ------------------------------------------------------------------ the quantum runtime
 
@@ -314,6 +320,8 @@ class Dispatcher:
             elif kind is Interrupt:
                 self._send(job, Stop(action.reason.value))  # type: ignore[union-attr]
                 job.worker.interrupt()
+            elif kind is Dump:
+                job.worker.dump()
             elif kind is Kill:
                 job.worker.kill()
             elif kind is End:
@@ -327,9 +335,7 @@ class Dispatcher:
 
     def _end(self, job: Job, end: End) -> None:
         for output in job.outputs:
-            lines = output.drain()
-            if lines:
-                self._tell(Log(job.job_id, output.name, lines))
+            self._log(job, output.name, output.drain())
         self._report(job)
         self._tell(end.report)
         job.worker.kill()

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 NIL = b"\xc0"
 MAX_METRICS = 1_000_000
+# Time that a worker has to write where it is before it is killed; faulthandler needs about a millisecond.
+DUMP_S = 0.05
 
 
 class Tell(msgspec.Struct, frozen=True):
@@ -67,6 +69,10 @@ class Interrupt(msgspec.Struct, frozen=True):
     reason: StopReason
 
 
+class Dump(msgspec.Struct, frozen=True):
+    """Have the worker write to its stderr where it is, before it is killed."""
+
+
 class Kill(msgspec.Struct, frozen=True):
     """Kill the worker."""
 
@@ -77,7 +83,7 @@ class End(msgspec.Struct, frozen=True):
     report: Ended
 
 
-Action: TypeAlias = Tell | Run | Interrupt | Kill | End
+Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | End
 
 
 class Machine:
@@ -207,12 +213,20 @@ class Machine:
         self._killed_for = self._killed_for or data
         return [Kill(), *self._end(JobState.FAILED, NIL, self._killed_for, now)]
 
-    def on_lost(self, status: int, now: float) -> list[Action]:
-        """The worker's process has ended without having said how its job went."""
+    def on_lost(self, status: int, fault: tuple[str, str] | None, now: float) -> list[Action]:
+        """The worker's process has ended without having said how its job went.
+
+        `fault` is the user's line and the traceback of a crash in compiled code, where they are known.
+        """
+        where, trace = (f" ({fault[0]})", fault[1]) if fault else ("", None)
         if self._killed_for is not None:
+            error = self._killed_for
+            if trace and error.traceback is None:
+                error = msgspec.structs.replace(error, text=error.text + where, traceback=trace)
             state = JobState.CANCELLED if self._killed_for.family == "JobCancelled" else JobState.FAILED
-            return self._end(state, NIL, self._killed_for, now)
-        error = ErrorData(kind="WorkerLost", text=f"the algorithm's process {_death(status)}", family="WorkerLost")
+            return self._end(state, NIL, error, now)
+        text = f"the algorithm's process {_death(status)}{where}"
+        error = ErrorData(kind="WorkerLost", text=text, traceback=trace, family="WorkerLost")
         return self._end(JobState.FAILED, NIL, self._error or error, now)
 
     # ------------------------------------------------------------------ from the quantum runtime
@@ -277,8 +291,8 @@ class Machine:
         if now < self.deadline:
             return []
         if self._killed_for is not None:
-            self.deadline = float("inf")  # it is dying: its exit is what ends the job
-            return []
+            self.deadline = float("inf")  # its exit is what ends the job
+            return [Kill()]
         if self.stopping is not None or self.state is JobState.FINALIZING:
             return self._give_up(now)
         wall = self.usage.wall_deadline
@@ -311,8 +325,8 @@ class Machine:
             text = f"{self._limit_text()} was reached, and the algorithm did not stop within {seconds}: it was killed"
         family = "JobCancelled" if self.stopping is StopReason.CANCELLED else "AlgorithmTimeout"
         self._killed_for = self._error or ErrorData(kind=family, text=text, family=family)
-        self.deadline = float("inf")
-        return [Kill()]
+        self.deadline = now + DUMP_S
+        return [Dump()]
 
     def _limit_text(self) -> str:
         limits = self.limits

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_LINE_BYTES = 8192
 MAX_KEPT_BYTES = 1024 * 1024
@@ -10,7 +16,7 @@ _READ_BYTES = 256 * 1024
 
 
 class Output:
-    """One stream of one worker."""
+    """One stream of one worker. `last` holds its newest lines."""
 
     def __init__(self, name: str, fd: int) -> None:
         self.name = name
@@ -18,6 +24,7 @@ class Output:
         self._tail = b""
         self._kept = 0
         self._dropped = 0
+        self.last: deque[str] = deque(maxlen=200)
         os.set_blocking(fd, False)
 
     def read(self) -> tuple[list[str], bool]:
@@ -45,7 +52,9 @@ class Output:
         while len(self._tail) > MAX_LINE_BYTES:
             lines.append(self._tail[:MAX_LINE_BYTES])
             self._tail = self._tail[MAX_LINE_BYTES:]
-        return [clean(line[:MAX_LINE_BYTES]) for line in lines]
+        cleaned = [clean(line[:MAX_LINE_BYTES]) for line in lines]
+        self.last.extend(cleaned)
+        return cleaned
 
     def drain(self) -> list[str]:
         """Everything that is there to read now, and the unfinished last line."""
@@ -81,3 +90,29 @@ def clean(line: bytes | str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+_FAULT_STARTS = ("Fatal Python error", "Stack (most recent call first)", "Current thread 0x")
+_FAULT = re.compile(r'File "(?:.*/bundle/)?([^"]+)", line (\d+) in (\S+)')
+
+
+def fault_traceback(lines: Iterable[str]) -> tuple[str, str] | None:
+    """What `faulthandler` wrote when the process crashed or was killed: the user's line, and the whole of it.
+
+    None where it wrote nothing.
+    """
+    block: list[str] = []
+    for line in lines:
+        if line.startswith(_FAULT_STARTS):
+            block = block[:2] if block and block[0].startswith("Fatal") else []
+            block.append(line)
+        elif block:
+            block.append(line)
+    frames = [match for line in block if (match := _FAULT.search(line))]
+    if not frames:
+        return None
+    own = [match for match in frames if "/bundle/" in match[0]] or frames
+    file, number, function = own[0].groups()
+    hidden = ("/hybrid_runtime/", "<frozen runpy>", "Extension modules:")
+    text = [re.sub(r'File ".*/bundle/', 'File "', line) for line in block if not any(part in line for part in hidden)]
+    return f"{file}, line {number}, in {function}", "\n".join(text)

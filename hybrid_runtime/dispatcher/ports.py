@@ -19,6 +19,9 @@ class WorkerPort(Protocol):
     def interrupt(self) -> None:
         """Signal it to read the `Stop` in its channel."""
 
+    def dump(self) -> None:
+        """Have it write to its stderr where it is."""
+
     def kill(self) -> None:
         """End it, whatever it does."""
 
