@@ -21,9 +21,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
 from hybrid_runtime.dispatcher.jobs import Job
 from hybrid_runtime.dispatcher.link import Link
-from hybrid_runtime.dispatcher.machine import Action, Dump, End, Interrupt, Kill, Run, Tell
 from hybrid_runtime.dispatcher.output import Output, fault_traceback
 from hybrid_runtime.errors import ChannelClosed, ErrorData, HybridRuntimeError, ProtocolError
 from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Log, Open, Submit, ToDispatcher, Unavailable

@@ -12,19 +12,18 @@ While `self.stopping` is set, every step is answered by `Stop`, and `self.deadli
 
 from __future__ import annotations
 
-import signal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher.output import how_it_died
 from hybrid_runtime.dispatcher.stop import Usage
 from hybrid_runtime.errors import CircuitRejected, ErrorData, HybridRuntimeError, ProtocolError, as_data
 from hybrid_runtime.job import NEXT, JobState
 from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.protocol.control import Ended
 from hybrid_runtime.protocol.messages import (
-    CircuitCall,
-    Define,
     Executed,
     Failed,
     Failure,
@@ -47,43 +46,6 @@ NIL = b"\xc0"
 MAX_METRICS = 1_000_000
 # Time that a worker has to write where it is before it is killed; faulthandler needs about a millisecond.
 DUMP_S = 0.05
-
-
-class Tell(msgspec.Struct, frozen=True):
-    """Send this message to the worker."""
-
-    message: Results | Refused | Stop
-
-
-class Run(msgspec.Struct, frozen=True):
-    """Have the quantum runtime run these calls, after defining these programs and before forgetting those."""
-
-    calls: list[CircuitCall]
-    define: list[Define]
-    forget: list[int]
-
-
-class Interrupt(msgspec.Struct, frozen=True):
-    """Send the worker a `Stop` with this reason, then signal it, so that it stops computing and reads it."""
-
-    reason: StopReason
-
-
-class Dump(msgspec.Struct, frozen=True):
-    """Have the worker write to its stderr where it is, before it is killed."""
-
-
-class Kill(msgspec.Struct, frozen=True):
-    """Kill the worker."""
-
-
-class End(msgspec.Struct, frozen=True):
-    """The job is over."""
-
-    report: Ended
-
-
-Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | End
 
 
 class Machine:
@@ -225,7 +187,7 @@ class Machine:
                 error = msgspec.structs.replace(error, text=error.text + where, traceback=trace)
             state = JobState.CANCELLED if self._killed_for.family == "JobCancelled" else JobState.FAILED
             return self._end(state, NIL, error, now)
-        text = f"the algorithm's process {_death(status)}{where}"
+        text = f"the algorithm's process {how_it_died(status)}{where}"
         error = ErrorData(kind="WorkerLost", text=text, traceback=trace, family="WorkerLost")
         return self._end(JobState.FAILED, NIL, self._error or error, now)
 
@@ -381,22 +343,3 @@ class Machine:
             self.isolation,
         )
         return [End(report)]
-
-
-def _death(status: int) -> str:
-    if status >= 0:
-        return f"ended by itself with exit code {status}, without a result"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    meaning = {
-        "SIGSEGV": "a crash in compiled code",
-        "SIGBUS": "a crash in compiled code",
-        "SIGFPE": "an arithmetic error in compiled code",
-        "SIGABRT": "compiled code gave up",
-        "SIGKILL": "it was killed, by itself or for want of memory",
-        "SIGXCPU": "its processor time was used up",
-        "SIGSYS": "it made a system call that the sandbox forbids",
-    }.get(name)
-    return f"died by {name}" + (f": {meaning}" if meaning else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -116,3 +117,23 @@ def fault_traceback(lines: Iterable[str]) -> tuple[str, str] | None:
     hidden = ("/hybrid_runtime/", "<frozen runpy>", "Extension modules:")
     text = [re.sub(r'File ".*/bundle/', 'File "', line) for line in block if not any(part in line for part in hidden)]
     return f"{file}, line {number}, in {function}", "\n".join(text)
+
+
+def how_it_died(status: int) -> str:
+    """A worker's exit status in words."""
+    if status >= 0:
+        return f"ended by itself with exit code {status}, without a result"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    meaning = {
+        "SIGSEGV": "a crash in compiled code",
+        "SIGBUS": "a crash in compiled code",
+        "SIGFPE": "an arithmetic error in compiled code",
+        "SIGABRT": "compiled code gave up",
+        "SIGKILL": "it was killed, by itself or for want of memory",
+        "SIGXCPU": "its processor time was used up",
+        "SIGSYS": "it made a system call that the sandbox forbids",
+    }.get(name)
+    return f"died by {name}" + (f": {meaning}" if meaning else "")

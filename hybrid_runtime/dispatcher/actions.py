@@ -1,0 +1,48 @@
+"""What a job's machine can ask the loop to do."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from hybrid_runtime.limits import StopReason
+from hybrid_runtime.protocol.control import Ended
+from hybrid_runtime.protocol.messages import CircuitCall, Define, Refused, Results, Stop
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Send this message to the worker."""
+
+    message: Results | Refused | Stop
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Have the quantum runtime run these calls, after defining these programs and before forgetting those."""
+
+    calls: list[CircuitCall]
+    define: list[Define]
+    forget: list[int]
+
+
+class Interrupt(msgspec.Struct, frozen=True):
+    """Send the worker a `Stop` with this reason, then signal it, so that it stops computing and reads it."""
+
+    reason: StopReason
+
+
+class Dump(msgspec.Struct, frozen=True):
+    """Have the worker write to its stderr where it is, before it is killed."""
+
+
+class Kill(msgspec.Struct, frozen=True):
+    """Kill the worker."""
+
+
+class End(msgspec.Struct, frozen=True):
+    """The job is over."""
+
+    report: Ended
+
+
+Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | End
