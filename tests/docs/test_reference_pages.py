@@ -1,0 +1,61 @@
+"""The reference pages that are written by hand name all that the code has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from hybrid_runtime.errors import error_classes
+from hybrid_runtime.limits import Limits, StopReason
+from hybrid_runtime.program import GATES
+from hybrid_runtime.protocol import control, forking, messages
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+
+DIRECTIONS = [
+    messages.FromWorker,
+    messages.ToWorker,
+    messages.FromQuantum,
+    messages.ToQuantum,
+    control.ToDispatcher,
+    control.FromDispatcher,
+    forking.FromForkServer,
+]
+MESSAGES = [message for direction in DIRECTIONS for message in get_args(direction)] + [forking.Spawn]
+TAGS = sorted({message.__struct_config__.tag for message in MESSAGES})
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_protocol_page_names_every_message_with_its_tag(tag: str) -> None:
+    page = (DOCS / "reference/protocol.md").read_text()
+    assert f"` | `{tag}` |" in page or f"` (`{tag}`)" in page
+
+
+def test_errors_page_draws_and_describes_every_error() -> None:
+    page = (DOCS / "reference/errors.md").read_text()
+    tree = page.partition("```text")[2].partition("```")[0].split()
+    described = [name for name in error_classes() if f"::: hybrid_runtime.errors.{name}\n" in page]
+    assert [name for name in error_classes() if name not in tree or name not in described] == []
+
+
+def test_protocol_page_names_the_version_of_the_code() -> None:
+    assert f"Version **{messages.PROTOCOL_VERSION}**" in (DOCS / "reference/protocol.md").read_text()
+
+
+def test_exit_codes_page_names_every_error() -> None:
+    page = (DOCS / "reference/exit-codes.md").read_text()
+    rows = [f"| `{name}` | {error.exit_code} |" for name, error in error_classes().items()]
+    assert [row for row in rows if row not in page] == []
+
+
+def test_circuits_page_names_every_gate() -> None:
+    page = (DOCS / "reference/circuits.md").read_text()
+    assert [name for name in GATES if f"`{name}" not in page] == []
+
+
+def test_stop_conditions_page_names_every_limit_and_reason() -> None:
+    page = (DOCS / "how-to/stop-conditions.md").read_text()
+    assert [name for name in Limits.__struct_fields__ if f"`{name}" not in page] == []
+    assert [reason.value for reason in StopReason if f"`{reason.value}`" not in page] == []
