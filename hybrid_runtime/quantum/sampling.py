@@ -6,6 +6,7 @@ independent streams, and setting the key costs a microsecond where a new generat
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy.typing as npt
 Weights = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-# A multinomial draw costs about 50 ns an outcome, a search about 12 ns a shot: measured, 2 to 15 qubits.
+# A multinomial draw costs about 50 ns an outcome, a search about 25 ns a shot: measured, 2 to 15 qubits.
 _SHOTS_PER_OUTCOME = 4
 # Beyond this many shots the search would need more memory than the state itself.
 _MOST_SEARCHED = 1 << 20
@@ -25,11 +26,10 @@ _MOST_KEPT_CHARACTERS = 1 << 16
 
 
 class Draw(NamedTuple):
-    """`counts[i]` of the shots gave `outcomes[i]`; `order` holds the outcome of each shot where it is known."""
+    """`counts[i]` of the shots gave `outcomes[i]`; outcomes ascend."""
 
     outcomes: Integers
     counts: Integers
-    order: Integers | None
 
 
 class Sampler:
@@ -51,46 +51,41 @@ class Sampler:
         if weights.size * _SHOTS_PER_OUTCOME <= shots or shots > _MOST_SEARCHED:
             counts = self._generator.multinomial(shots, weights / np.add.reduce(weights))
             outcomes = counts.nonzero()[0]
-            return Draw(outcomes, counts[outcomes], None)
-        order = self._search(weights, shots)
-        if weights.size <= 4 * shots:
-            counts = np.bincount(order)
-            outcomes = counts.nonzero()[0]
-            return Draw(outcomes, counts[outcomes], order)
-        outcomes, counts = np.unique(order, return_counts=True)
-        return Draw(outcomes, counts, order)
+            return Draw(outcomes, counts[outcomes])
+        found = self._search(weights, shots)
+        # Equal outcomes stand together: `edges` are where one run of them ends and the next begins.
+        edges = np.concatenate(([0], (found[1:] != found[:-1]).nonzero()[0] + 1, [shots]))
+        return Draw(found[edges[:-1]], edges[1:] - edges[:-1])
 
     def _search(self, weights: Weights, shots: int) -> Integers:
+        """The outcome of each shot, ascending: each shot is a point on a line of which each outcome has its part."""
         ends = np.add.accumulate(weights)
-        points = self._generator.random(shots)
-        points *= ends[-1]
+        total = float(ends[-1])
+        # Sums of exponential numbers divide a line as sorted uniform numbers do (Devroye 1986, chapter V.3),
+        # and points in order are found twice as quickly as others.
+        points = np.add.accumulate(self._generator.standard_exponential(shots + 1))
+        points *= total / points[-1]
         # Rounding may lift a point onto the total, where no outcome is; below it every point lies in an
         # interval of positive width, so an impossible outcome cannot be drawn.
-        np.minimum(points, np.nextafter(ends[-1], 0.0), out=points)
-        return ends.searchsorted(points, side="right")
+        inside = np.minimum(points[:-1], math.nextafter(total, 0.0))
+        return ends.searchsorted(inside, side="right")
 
     def split(self, shots: int, probability: float) -> int:
         """How many of `shots` meet an event of this probability."""
         return int(self._generator.binomial(shots, probability))
 
     def shuffled(self, draw: Draw) -> list[int]:
-        """The outcome of each shot: in the order drawn, or else in a random one, which is as likely as any."""
-        if draw.order is not None:
-            return _listed(draw.order)
-        order = np.repeat(np.arange(len(draw.counts)), draw.counts)
+        """The outcome of each shot, in a random order."""
+        order = np.repeat(draw.outcomes, draw.counts)
         self._generator.shuffle(order)
-        return _listed(draw.outcomes[order])
+        listed: list[int] = order.tolist()
+        return listed
 
     def shuffle(self, items: list[str]) -> None:
         """Put `items` in a random order."""
         order = np.arange(len(items))
         self._generator.shuffle(order)
         items[:] = [items[index] for index in order.tolist()]
-
-
-def _listed(numbers: Integers) -> list[int]:
-    listed: list[int] = numbers.tolist()
-    return listed
 
 
 class Marginal:
@@ -143,6 +138,14 @@ class Labels(dict[int, str]):
         self._width = width
         self._bits = bits
         self._kept = bits << width <= _MOST_KEPT_CHARACTERS
+
+    def of(self, outcomes: list[int]) -> list[str]:
+        """The text of each outcome."""
+        if self._kept:
+            return list(map(self.__getitem__, outcomes))
+        if self._plain:
+            return list(map(f"{{:{self._format}}}".format, outcomes))
+        return [self._label(outcome) for outcome in outcomes]
 
     def __missing__(self, outcome: int) -> str:
         label = self._label(outcome)

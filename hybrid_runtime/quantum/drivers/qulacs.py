@@ -125,9 +125,8 @@ class QulacsDriver:
             circuit.apply(state, span)  # type: ignore[arg-type]  # no collapses here
         draw = self._sampler.draw(circuit.marginal(_weights(state)), shots)
         _refuse_too_many(len(draw.outcomes), circuit.bits)
-        label_of = labels.__getitem__
-        counts = dict(zip(map(label_of, draw.outcomes.tolist()), draw.counts.tolist(), strict=True))
-        return counts, list(map(label_of, self._sampler.shuffled(draw))) if batch.raw else None
+        counts = dict(zip(labels.of(draw.outcomes.tolist()), draw.counts.tolist(), strict=True))
+        return counts, labels.of(self._sampler.shuffled(draw)) if batch.raw else None
 
     def _branch(self, circuit: QulacsCircuit, batch: Batch, state: Any) -> tuple[dict[str, int], list[str] | None]:
         """Measurements in the middle: follow the tree of outcomes, depth first."""

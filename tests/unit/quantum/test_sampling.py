@@ -82,10 +82,12 @@ def test_the_shots_in_order_add_up_to_the_counts(size, shots):
     assert counts.tolist() == draw.counts.tolist()
 
 
-def test_shots_of_a_multinomial_draw_come_in_no_particular_order():
+@pytest.mark.parametrize("outcomes", [2, 4096])
+def test_shots_come_in_no_particular_order(outcomes):
     sampler = Sampler()
-    order = sampler.shuffled(sampler.draw(np.array([0.5, 0.5]), 10_000))
-    changes = sum(one != other for one, other in itertools.pairwise(order))
+    order = sampler.shuffled(sampler.draw(np.ones(outcomes), 10_000))
+    halves = [outcome < outcomes // 2 for outcome in order]
+    changes = sum(one != other for one, other in itertools.pairwise(halves))
     assert abs(changes - 5000) < 250
 
 
@@ -119,13 +121,17 @@ def test_a_marginal_over_all_qubits_changes_nothing():
     ],
 )
 def test_labels_show_each_bit_at_its_place_the_highest_on_the_left(bits, sources, outcome, label):
-    assert Labels(bits, sources)[outcome] == label
+    made = Labels(bits, sources)
+    assert made[outcome] == label
+    assert made.of([outcome, 0]) == [label, "0" * bits]
 
 
 def test_labels_of_large_registers_are_not_kept():
     made = Labels(20, tuple((bit, bit) for bit in range(20)))
-    assert made[5] == f"{5:020b}"
-    assert len(made) == 0
+    crossed = Labels(20, tuple((bit, 19 - bit) for bit in range(20)))
+    assert made.of([5]) == [made[5]] == [f"{5:020b}"]
+    assert crossed.of([5]) == [crossed[5]] == [f"{5:020b}"[::-1]]
+    assert len(made) == len(crossed) == 0
 
 
 def test_programs_of_the_same_layout_share_their_labels():
