@@ -1,0 +1,164 @@
+"""libqasm's judgement of a cQASM 3 text, as typed data.
+
+libqasm answers in JSON, with an object around each node that names its kind: here the structs renamed to
+pascal case. What this project does not use has no field, and decoding skips it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Value(msgspec.Struct):
+    """A number, which JSON holds as text."""
+
+    value: str
+
+
+class Constant(msgspec.Struct, rename="pascal"):
+    """A parameter or an index."""
+
+    const_int: Value | None = None
+    const_float: Value | None = None
+    const_bool: Value | None = None
+
+    @property
+    def text(self) -> str:
+        """The number."""
+        number = self.const_int or self.const_float or self.const_bool
+        return number.value if number else ""
+
+
+class Name(msgspec.Struct):
+    """The name of a register, or of a single qubit or bit."""
+
+    name: str
+
+
+class Variable(msgspec.Struct, rename="pascal"):
+    """What a reference refers to."""
+
+    variable: Name
+
+
+class Reference(msgspec.Struct):
+    """A register, or those of its elements that have these indices."""
+
+    variable: Variable
+    indices: list[Constant] | None = None
+
+
+class Operand(msgspec.Struct, rename="pascal"):
+    """What a gate or an instruction is applied to."""
+
+    variable_ref: Reference | None = None
+    index_ref: Reference | None = None
+
+    @property
+    def reference(self) -> Reference:
+        """Whichever it is."""
+        reference = self.index_ref or self.variable_ref
+        assert reference is not None
+        return reference
+
+
+class GateNode(msgspec.Struct):
+    """A named gate, where `gate` is "-", or a modifier of the gate that is in `gate`."""
+
+    name: str
+    gate: Gate | str
+    parameters: list[Constant]
+
+
+class Gate(msgspec.Struct, rename="pascal"):
+    """Wraps a gate."""
+
+    gate: GateNode
+
+
+class GateInstruction(msgspec.Struct):
+    """A gate and what it is applied to."""
+
+    gate: Gate
+    operands: list[Operand]
+
+
+class OtherInstruction(msgspec.Struct):
+    """`measure`, `reset`, `init`, `barrier` or `wait`; a measurement's first operand is its bits."""
+
+    name: str
+    operands: list[Operand]
+    parameters: list[Constant]
+
+
+class Instruction(msgspec.Struct, rename="pascal"):
+    """Wraps a statement that is not a declaration."""
+
+    gate_instruction: GateInstruction | None = None
+    non_gate_instruction: OtherInstruction | None = None
+
+
+class Instructions(msgspec.Struct):
+    """All of them, in the order of the text."""
+
+    statements: list[Instruction]
+
+
+class Block(msgspec.Struct, rename="pascal"):
+    """Wraps the instructions."""
+
+    block: Instructions
+
+
+class ProgramNode(msgspec.Struct):
+    """A program."""
+
+    block: Block
+
+
+class Place(msgspec.Struct):
+    """A place in the text, both counted from 1."""
+
+    line: int = 1
+    character: int = 1
+
+
+class Span(msgspec.Struct):
+    """Part of the text."""
+
+    start: Place
+
+
+class Problem(msgspec.Struct):
+    """What is wrong, and where."""
+
+    message: str
+    range: Span = msgspec.field(default_factory=lambda: Span(Place()))
+
+
+class Answer(msgspec.Struct):
+    """A program or what is wrong with it."""
+
+    program: ProgramNode | None = msgspec.field(default=None, name="Program")
+    errors: list[Problem] = []
+
+
+_decode = msgspec.json.Decoder(Answer).decode
+
+
+def analyze(text: str) -> list[Instruction] | Problem:
+    """The instructions of a text, or the first thing that is wrong with it.
+
+    The text must not hold what ends the process instead of giving an answer: a division or remainder by
+    zero, or more levels of nesting than the stack has room for.
+    """
+    from cqasm.v3x import Analyzer  # here, because it takes milliseconds that not every process needs
+
+    # A new analyzer each time: a used one remembers the registers of the text before.
+    answer = _decode(Analyzer().analyze_string_to_json(text))
+    if answer.program is not None:
+        return answer.program.block.block.statements
+    nowhere = Problem("libqasm gives no reason")
+    return min(
+        answer.errors, key=lambda problem: (problem.range.start.line, problem.range.start.character), default=nowhere
+    )
