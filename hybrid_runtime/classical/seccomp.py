@@ -30,9 +30,9 @@ _FLAG_SPEC_ALLOW = 1 << 2
 
 _ALWAYS: Final = """
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek sendfile copy_file_range
-    close close_range dup dup2 dup3 pipe pipe2 flock fsync fdatasync ftruncate fallocate fadvise64
+    close close_range dup dup2 dup3 pipe pipe2 fsync fdatasync ftruncate fallocate
     stat fstat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getdents64 getcwd chdir fchdir
-    umask mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 creat
+    umask mkdir mkdirat rmdir unlink unlinkat rename renameat creat
     munmap mremap mprotect msync brk
     futex set_robust_list rseq set_tid_address exit exit_group sched_yield restart_syscall wait4
     sched_getaffinity getpid gettid getppid getpgrp getuid geteuid getgid getegid getresuid getresgid getgroups
@@ -49,8 +49,9 @@ _ALWAYS: Final = """
 # safe only where all that can be named is read-only or the worker's own.
 _IN_A_PRIVATE_ROOT: Final = " chmod fchmod fchmodat utime utimes futimesat utimensat truncate"
 
-# glibc then falls back to clone, whose flags are a value and not behind a pointer, so that a filter can see them.
-_NOT_IMPLEMENTED: Final = "clone3"
+# Said not to exist, so that callers do without. clone3: the C library falls back to clone, whose flags are a value
+# and not behind a pointer, so that a filter can see them. flock: it would lock files that all workers share.
+_NOT_IMPLEMENTED: Final = "clone3 flock"
 
 # clone(2) flags of a thread as glibc and musl make it; musl adds the last, which has no effect.
 _THREAD_FLAGS = (
@@ -81,6 +82,21 @@ _MADVICE = (
     17,  # DODUMP
 )  # not MERGEABLE: pages shared with another tenant tell by timing what they hold
 
+# posix_fadvise(2) without DONTNEED, which would throw files that all workers share out of the page cache.
+_FILE_ADVICE = (
+    0,  # NORMAL
+    1,  # RANDOM
+    2,  # SEQUENTIAL
+    3,  # WILLNEED
+    5,  # NOREUSE
+)
+# renameat2(2) without WHITEOUT, which makes a device node.
+_RENAME_FLAGS = (
+    0,
+    1,  # NOREPLACE
+    2,  # EXCHANGE
+)
+
 _PR_SET_NAME = 15
 _PR_GET_NAME = 16
 _TCGETS2 = 0x802C_542A  # isatty() of newer libc versions
@@ -96,6 +112,8 @@ _CHECKED: Final[dict[str, tuple[Condition, ...]]] = {
     "openat": (Bits(2, os.O_TRUNC | os.O_ACCMODE, os.O_TRUNC, unequal=True),),
     "mmap": (Bits(3, _MAP_HUGETLB),),
     "madvise": (OneOf(2, _MADVICE),),
+    "fadvise64": (OneOf(3, _FILE_ADVICE),),
+    "renameat2": (OneOf(4, _RENAME_FLAGS),),
     "clone": (Bits(0, ~_CLONE_DETACHED, _THREAD_FLAGS),),
     "kill": (OneOf(0, or_own_pid=True),),
     "tgkill": (OneOf(0, or_own_pid=True),),

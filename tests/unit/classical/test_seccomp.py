@@ -245,6 +245,18 @@ def test_memory_is_taken_from_no_shared_pool_and_merged_with_nobodys(decide):
     assert decide("madvise", 0, 4096, 12) == REFUSED
 
 
+def test_files_that_all_workers_share_are_neither_locked_nor_thrown_out_of_memory(decide):
+    assert decide("flock", 3, fcntl.LOCK_EX) == refuse(errno.ENOSYS)
+    assert decide("fadvise64", 3, 0, 0, os.POSIX_FADV_SEQUENTIAL) == ALLOW
+    assert decide("fadvise64", 3, 0, 0, os.POSIX_FADV_DONTNEED) == REFUSED
+
+
+def test_a_rename_leaves_no_device_node_behind(decide):
+    whiteout = 4
+    assert decide("renameat2", 0, 0, 0, 0, 0) == ALLOW
+    assert decide("renameat2", 0, 0, 0, 0, whiteout) == REFUSED
+
+
 def test_x32_calls_kill(verdict):
     program = seccomp.program(private_root=True, machine="x86_64")
     assert verdict(program, ARCHITECTURES["x86_64"], X32_BIT | 39) == KILL_PROCESS
