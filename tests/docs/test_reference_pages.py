@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from hybrid_runtime.cli.app import command
 from hybrid_runtime.errors import error_classes
 from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.program import GATES
@@ -59,3 +60,11 @@ def test_stop_conditions_page_names_every_limit_and_reason() -> None:
     page = (DOCS / "how-to/stop-conditions.md").read_text()
     assert [name for name in Limits.__struct_fields__ if f"`{name}" not in page] == []
     assert [reason.value for reason in StopReason if f"`{reason.value}`" not in page] == []
+
+
+def test_command_line_page_names_every_command_and_option() -> None:
+    page = (DOCS / "reference/cli.md").read_text()
+    commands = command().commands
+    options = {option for one in commands.values() for parameter in one.params for option in parameter.opts}
+    assert [name for name in commands if f"## `qi-run {name}" not in page] == []
+    assert [option for option in sorted(options) if option.startswith("--") and f"`{option}" not in page] == []
