@@ -6,7 +6,6 @@ import ast
 import inspect
 import linecache
 import sys
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -125,8 +124,13 @@ def _is_package(folder: Path) -> bool:
 
 def _versions(names: set[str]) -> dict[str, str]:
     """Installed versions of the imported packages, where they are known here."""
+    foreign = sorted(names - sys.stdlib_module_names - {"hybrid_runtime"})
+    if not foreign:
+        return {}
+    from importlib import metadata  # takes longer to import than everything else here
+
     found = {}
-    for name in sorted(names - set(sys.stdlib_module_names) - {"hybrid_runtime"}):
+    for name in foreign:
         try:
             found[name] = metadata.version(name)
         except (metadata.PackageNotFoundError, ValueError):

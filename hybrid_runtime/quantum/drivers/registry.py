@@ -39,6 +39,19 @@ def names() -> list[str]:
     return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
+def describe(name: str) -> str:
+    """What a driver is, by the first line of its docstring; why it cannot be opened, where that is so.
+
+    Raises:
+        BackendUnknown: no driver has that name.
+    """
+    try:
+        text = inspect.getdoc(_factory(name)) or "no description"
+    except ImportError as error:
+        return f"not usable here: {error}"
+    return text.split("\n")[0].rstrip(".")
+
+
 def open(name: str, options: Mapping[str, Any] | None = None) -> QuantumDriver:
     """A new driver, made with `options` as its keyword arguments. A built-in one wins over others of its name.
 

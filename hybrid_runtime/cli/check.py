@@ -1,0 +1,24 @@
+"""`qi-run check`: what is wrong with a file, without running any of it."""
+
+from __future__ import annotations
+
+from hybrid_runtime.cli.codes import ExitCode
+from hybrid_runtime.cli.options import Debug, Json, Target
+from hybrid_runtime.cli.streams import write, write_json
+
+
+def check(target: Target, *, json: Json = False, debug: Debug = False) -> int:
+    """Say what is wrong with the algorithm in FILE, without running any of it.
+
+    It looks at hooks and their signatures, imports, and the circuits that the file spells out. The exit code
+    is 2 when there is an error; warnings leave it at 0.
+    """
+    from hybrid_runtime.cli.examine import examine  # not needed by the other commands, which load this module too
+
+    del debug  # looked for among the arguments, should this command itself fail
+    report = examine(target)
+    if json:
+        write_json(report.to_dict())
+    else:
+        write(report.to_text())
+    return ExitCode.REFUSED if report.errors else ExitCode.COMPLETED

@@ -1,0 +1,78 @@
+"""Starts the runtime of a `qi-run run` before its command line is parsed.
+
+The runtime's processes need longest to load, and reading options properly costs as much time as a small job:
+so the backend and the file are guessed from the arguments, and the two go on side by side. A guess that
+turns out wrong costs a restart and nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hybrid_runtime.bundle import bundle_file, split_target
+from hybrid_runtime.cli.preload import preload_of
+from hybrid_runtime.errors import HybridRuntimeError
+from hybrid_runtime.local import DEFAULT_BACKEND, Client
+from hybrid_runtime.protocol.bundles import Bundle
+
+_BACKEND = ("--backend", "-b")
+_NO_JOB = ("--help", "-h")
+
+
+class HeadStart:
+    """At most one runtime that is starting.
+
+    Args:
+        arguments: What follows `run`.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self._client: Client | None = None
+        self._wanted: tuple[str, tuple[str, ...]] | None = None
+        target = _target(arguments)
+        if target is None or not {*arguments}.isdisjoint(_NO_JOB):
+            return
+        try:
+            self._wanted = (_backend(arguments), preload_of(bundle_file(target)))
+        except HybridRuntimeError:
+            return  # the command meets the same problem, and reports it
+        self._client = _start(*self._wanted)
+
+    def client(self, backend: str, bundle: Bundle) -> Client:
+        """The runtime for this bundle; whoever takes it closes it."""
+        wanted = (backend, preload_of(bundle))
+        if self._client is None or wanted != self._wanted:
+            self.close()
+            return _start(*wanted)
+        client, self._client = self._client, None
+        return client
+
+    def close(self) -> None:
+        """End the runtime if nobody took it."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+def _start(backend: str, preload: tuple[str, ...]) -> Client:
+    return Client(backend, preload=preload)
+
+
+def _target(arguments: list[str]) -> str | None:
+    """The argument that looks like the file to run."""
+    for argument in arguments:
+        path = split_target(argument)[0]
+        if path.endswith(".py") and not argument.startswith("-") and Path(path).is_file():
+            return argument
+    return None
+
+
+def _backend(arguments: list[str]) -> str:
+    """The backend that the arguments seem to name."""
+    found = DEFAULT_BACKEND
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument in _BACKEND:
+            found = following
+        elif argument.startswith("--backend="):
+            found = argument.partition("=")[2]
+    return found

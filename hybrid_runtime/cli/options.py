@@ -1,0 +1,85 @@
+"""The arguments and options that subcommands share, and what `qi-run run` makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hybrid_runtime.cli.parameters import parse_parameters
+from hybrid_runtime.errors import InvalidInput
+from hybrid_runtime.limits import Limits, parse_limits
+from hybrid_runtime.local import DEFAULT_BACKEND, DEFAULT_SHOTS, MAX_SHOTS
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE[:NAME]", help="Python file with the algorithm; NAME chooses one of several.", show_default=False
+    ),
+]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME=VALUE",
+        help="A parameter of the algorithm, once for each. VALUE is JSON, a bare word, or @FILE with JSON in it.",
+    ),
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=VALUE",
+        help="When to stop, once for each: steps, shots, wall, qpu, think, finalize (as 90, 60s, 5m or 200ms), "
+        "or plateau=METRIC,TOLERANCE,WINDOW.",
+    ),
+]
+Backend = Annotated[str, typer.Option("--backend", "-b", help="Where circuits run; see qi-run backends.")]
+Shots = Annotated[int, typer.Option("--shots", "-s", help="Shots of circuits that name none.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable; drawn at random without it.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Keep result, metrics, log and bundle in DIR/JOB_ID."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log lines.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show Hybrid Runtime's own traceback of an error.")]
+
+MAX_SEED = (1 << 63) - 1
+
+
+class JobOptions:
+    """What a job is given from the command line, checked before anything is started.
+
+    Raises:
+        InvalidInput: one of the options cannot be used.
+    """
+
+    def __init__(self, *, param: list[str] | None, shots: int, seed: int | None, limit: list[str] | None) -> None:
+        if not 1 <= shots <= MAX_SHOTS:
+            raise InvalidInput(f"--shots is a whole number from 1 to {MAX_SHOTS}, not {shots}")
+        if seed is not None and not 0 <= seed <= MAX_SEED:
+            raise InvalidInput(f"--seed is a whole number from 0 to {MAX_SEED}, not {seed}")
+        self.parameters: dict[str, Any] = parse_parameters(param or [])
+        self.shots = shots
+        self.seed = seed
+        self.limits: Limits = parse_limits(limit or [])
+
+
+__all__ = [
+    "DEFAULT_BACKEND",
+    "DEFAULT_SHOTS",
+    "Backend",
+    "Debug",
+    "JobOptions",
+    "Json",
+    "Limit",
+    "Out",
+    "Param",
+    "Quiet",
+    "Seed",
+    "Shots",
+    "Target",
+]
