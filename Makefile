@@ -20,8 +20,8 @@ test:
 
 .venv: requirements/dev.lock
 	rm -rf .venv
-	scripts/make-venv .venv
-	scripts/install .venv requirements/dev.lock --editable
+	scripts/make-venv .venv && scripts/install .venv requirements/dev.lock --editable || { rm -rf .venv; exit 1; }
+	@touch .venv
 
 lint: .venv
 	@scripts/check .venv lint format types imports spelling
