@@ -84,6 +84,11 @@ def sparkline(values: list[float], width: int) -> str:
     finite = [value for value in sample if math.isfinite(value)]
     if not finite:
         return ""
-    low, span = min(finite), max(finite) - min(finite)
-    scale = (len(_BARS) - 1) / span if span > 0 and math.isfinite(span) else 0.0
-    return "".join(_BARS[round((value - low) * scale)] if math.isfinite(value) else " " for value in sample)
+    low, high = min(finite), max(finite)
+    return "".join(_BARS[_height(value, low, high)] if math.isfinite(value) else " " for value in sample)
+
+
+def _height(value: float, low: float, high: float) -> int:
+    # Halves: the difference of two floats may be larger than a float.
+    span = high / 2 - low / 2
+    return round((len(_BARS) - 1) * ((value / 2 - low / 2) / span)) if span > 0 else 0
