@@ -94,7 +94,7 @@ class _Reader:
             return self._named(cursor.next())
         if token.text in ("-", "+", "~", "!"):
             cursor.next()
-            return expressions.unary(token.text, self._operators(_SIGN), cursor.source)
+            return expressions.unary(token.text, self._operators(_SIGN), token.offset, cursor.source)
         if cursor.accept("("):
             inner = self.choice()
             cursor.expect(")", "after the expression")

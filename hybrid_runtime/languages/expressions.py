@@ -190,9 +190,9 @@ FUNCTIONS: dict[str, _Overloads] = {
 }
 
 
-def unary(mark: str, operand: Expression, source: Source) -> Expression:
+def unary(mark: str, operand: Expression, offset: int, source: Source) -> Expression:
     """The expression `-a`, `+a`, `~a` or `!a`."""
-    return _apply(mark, _UNARY[mark], (operand,), (operand.offset, source))
+    return _apply(mark, _UNARY[mark], (operand,), (offset, source))
 
 
 def binary(mark: str, left: Expression, right: Expression, source: Source) -> Expression:

@@ -166,7 +166,7 @@ class Modifiers:
         ]
 
     def _minus(self, parameter: Expression) -> Expression:
-        return unary("-", parameter, self._source)
+        return unary("-", parameter, parameter.offset, self._source)
 
     def _unit(self, axis: Parameters) -> Parameters:
         """The axis at length 1. Numerals in it are structural: an axis hardly ever varies from step to step."""

@@ -24,26 +24,27 @@ FLOAT, INTEGER, NAME, PLACEHOLDER, MARK, NEWLINE, ASSEMBLY, END = (
     "end",
 )
 
+# In the order in which they are tried: the most frequent first, where their beginnings differ.
 _KINDS = (
-    ("blank", r"[ \t]+"),
-    (FLOAT, NUMERAL),
-    (INTEGER, r"[0-9]+"),
     (NAME, r"[A-Za-z_][A-Za-z0-9_]*"),
     (NEWLINE, r"\r\n?|\n|;"),
+    (FLOAT, NUMERAL),
+    (INTEGER, r"[0-9]+"),
     # A parameter's name is a Python identifier, which may hold letters that cQASM does not know: {θ}.
     (PLACEHOLDER, r"\{[^\W\d]\w*(?:\[-?[0-9]{1,9}\])?\}"),
     (ASSEMBLY, r"'''.*?'''"),
     (MARK, r"\*\*|<<|>>|<=|>=|==|!=|&&|\^\^|\|\||[-+*/%~!<>&^|?:=,.()\[\]{}]"),
+    (END, r"\Z"),
 )
-_COMMENT = {"cqasm3": r"//[^\r\n]*|/\*.*?\*/", "cqasm1": r"#[^\r\n]*|/\*.*?\*/"}
+_COMMENTS = {"cqasm3": r"//[^\r\n]*|/\*.*?\*/", "cqasm1": r"#[^\r\n]*|/\*.*?\*/"}
 
 
 def _pattern(comment: str) -> re.Pattern[str]:
-    kinds = (("comment", comment), *_KINDS)
-    return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in kinds), re.DOTALL)
+    kinds = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in (("comment", comment), *_KINDS))
+    return re.compile(rf"[ \t]*(?:{kinds})", re.DOTALL)
 
 
-_PATTERNS = {language: _pattern(comment) for language, comment in _COMMENT.items()}
+_PATTERNS = {language: _pattern(comment) for language, comment in _COMMENTS.items()}
 
 
 class Token(NamedTuple):
@@ -76,29 +77,36 @@ def tokens(source: Source, mark: Mark, language: str, names: frozenset[str]) -> 
     """
     match = _PATTERNS[language].match
     text, (position, floats) = source.text, mark
-    while position < len(text):
+    kind = ""
+    while kind != END:
         found = match(text, position)
         if found is None:
-            raise source.rejected(position, _why_no_token(text, position))
-        kind, word = str(found.lastgroup), found.group()
+            raise _no_token(source, position)
+        kind = str(found.lastgroup)
+        start, position = found.span(kind)
+        if kind == "comment":
+            continue
+        word = text[start:position]
         if kind == PLACEHOLDER and word[1:-1].partition("[")[0] not in names:
-            kind, word = MARK, "{"
-        if kind not in ("blank", "comment"):
-            yield Token(kind, word, position, floats)
-            floats += kind == FLOAT
-        position += len(word)
-    yield Token(END, "", len(text), floats)
+            kind, word, position = MARK, "{", start + 1
+        yield Token(kind, word, start, floats)
+        floats += kind == FLOAT
 
 
-def _why_no_token(text: str, position: int) -> str:
+def _no_token(source: Source, position: int) -> CircuitRejected:
+    text = source.text
+    while text[position] in " \t":
+        position += 1
     character = text[position]
     if character == "#":
-        return "unexpected '#': in cQASM 3 a comment begins with //"
-    if text.startswith("'''", position):
-        return "this ''' text does not end"
-    if character.isprintable():
-        return f"unexpected character {character!r}"
-    return f"unexpected character U+{ord(character):04X}"
+        problem = "unexpected '#': in cQASM 3 a comment begins with //"
+    elif text.startswith("'''", position):
+        problem = "this ''' text does not end"
+    elif character.isprintable():
+        problem = f"unexpected character {character!r}"
+    else:
+        problem = f"unexpected character U+{ord(character):04X}"
+    return source.rejected(position, problem)
 
 
 _PARAMETER = re.compile(r"\{ *([^\W\d]\w*) *(?:\[[^\]{}\n]{0,20}\])? *\}")
