@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,12 @@ PATIENCE_S = 10.0
 
 
 def _children() -> set[int]:
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for path in lists for pid in path.read_text().split()}
+    found: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        # A thread that has been joined may still be listed, and be gone when its file is read.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.update(int(pid) for pid in path.read_text().split())
+    return found
 
 
 def _outlives_patience(pid: int) -> bool:
