@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 
 class _Numbers(NamedTuple):
@@ -132,7 +133,7 @@ def seccomp(operation: int, flags: int, argument: bytes) -> None:
 
 def prctl(option: int, argument: int, name: str) -> None:
     """prctl(2) with one argument; `name` is the option's name, for an error."""
-    if _libc.prctl(option, ctypes.c_ulong(argument), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) == -1:
+    if _libc.prctl(option, argument, 0, 0, 0) == -1:
         raise _failure(f"prctl({name})")
 
 
