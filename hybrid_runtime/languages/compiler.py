@@ -132,7 +132,7 @@ class Compiler:
         max_weight: Size to keep, in operations; 25 characters of source count as one.
     """
 
-    def __init__(self, *, max_programs: int = 4096, max_weight: int = 3 * MAX_OPERATIONS) -> None:
+    def __init__(self, *, max_programs: int = 4096, max_weight: int = 2 * MAX_OPERATIONS) -> None:
         self._max_programs = max_programs
         self._max_weight = max_weight
         # By skeleton for texts with open numerals, by source for those whose numerals are constants.

@@ -52,6 +52,7 @@ class Statement:
 
     @property
     def text(self) -> str:
+        """The line that libqasm is given."""
         return " ".join(self.words)
 
     def offset_of_column(self, column: int) -> int:

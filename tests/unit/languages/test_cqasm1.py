@@ -131,7 +131,7 @@ STATEMENTS = {
     "hadamard q[0]": (1, "unknown gate 'hadamard'; did you mean h?"),
     "measureall": (1, "unknown gate 'measureall'; did you mean measure_all?"),
     "cx q[0], q[1]": (1, "unknown gate 'cx'; did you mean cnot?"),
-    "meassure q[0]": (1, "unknown gate 'meassure'; did you mean measure?"),
+    "measure_w q[0]": (1, "unknown gate 'measure_w'; did you mean measure"),
     "qubits 2": (1, "unknown gate 'qubits'"),
     "x q[3]": (5, "there is no qubit 3: the circuit has 3"),
     "x q[-1]": (5, "there is no qubit -1: the circuit has 3"),

@@ -82,7 +82,7 @@ def test_sources_of_megabytes_are_refused_cleanly():
     pieces = ["/*", "(", "1", "1.", "H q\n", "Rx(0.5) q;", "\n", "{t}", "q[0],", "inv.", "-", "#", "'''", "é"]
     (outcome,) = _outcomes([f"{HEADER}b = measure q\n" + "H q\n" * 2_500_000])
     assert "characters" in outcome
-    outcomes = _outcomes([f"{HEADER}{piece * (200_000 // len(piece))}" for piece in pieces])
+    outcomes = _outcomes([f"{HEADER}{piece * (100_000 // len(piece))}" for piece in pieces])
     assert all(outcomes)
 
 
@@ -149,3 +149,17 @@ def test_random_garbage_is_compiled_or_refused_and_nothing_else():
     # Enough of both, or this test has lost its point.
     assert outcomes.count("") > 100
     assert sum(outcome.startswith("line ") for outcome in outcomes) > 1500
+
+
+def test_the_parser_is_loaded_by_the_first_circuit_that_needs_it():
+    program = """
+import sys
+from hybrid_runtime.circuit import Circuit
+from hybrid_runtime.languages.compiler import Compiler
+Compiler().compile(Circuit("version 1.0; qubits 2; H q[0]; measure_all"))
+assert not {"cqasm", "libqasm", "numpy"} & set(sys.modules)
+Compiler().compile(Circuit("version 3.0; qubit q; bit b; b = measure q"))
+assert "cqasm" in sys.modules
+assert "numpy" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
