@@ -33,6 +33,9 @@ class Heartbeat(NamedTuple):
     dead_after_s: float = 5.0
 
 
+DEFAULT_HEARTBEAT = Heartbeat()
+
+
 def kind_of(frames: Sequence[bytes]) -> bytes:
     """Which of the words above it is; empty for what is none."""
     return frames[1] if len(frames) > 1 and frames[0] == b"" else b""

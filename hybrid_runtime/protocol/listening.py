@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hybrid_runtime.errors import ChannelClosed, HybridRuntimeError, ProtocolError
 from hybrid_runtime.protocol.framing import (
     CLOSE,
+    DEFAULT_HEARTBEAT,
     GONE,
     LINGER_S,
     MOST_AT_ONCE,
@@ -129,10 +130,10 @@ class Listener:
         address: Address,
         keys: ServerKeys | None = None,
         *,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Heartbeat = DEFAULT_HEARTBEAT,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        self.heartbeat = heartbeat or Heartbeat()
+        self.heartbeat = heartbeat
         self.max_message_bytes = max_message_bytes
         self.station = Station()
         try:

@@ -26,6 +26,7 @@ PROTOCOL_VERSION = 1
 
 # A step with more circuits than this is refused before it is executed; likewise for one message's size.
 MAX_CIRCUITS_PER_STEP = 100_000
+MAX_PROGRAMS_PER_STEP = 4096
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
@@ -221,6 +222,15 @@ class Execute(_Message, tag="execute"):
     timeout_s: float
 
 
+class Withdraw(_Message, tag="withdraw"):
+    """Nobody waits for this request any more: end it soon if that is possible. It is answered all the same.
+
+    A local quantum runtime reads it after the request has ended; a remote one interrupts its driver.
+    """
+
+    request: int
+
+
 class Executed(_Message, tag="executed"):
     """All rows ran: `items` is an encoded list of `ResultData`, kept raw so that nobody encodes it twice."""
 
@@ -248,7 +258,7 @@ class Serving(_Message, tag="serving"):
 FromWorker: TypeAlias = Ready | Note | Step | Finalizing | Finished | Failed
 ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop
 FromQuantum: TypeAlias = Serving | Executed | Failure
-ToQuantum: TypeAlias = Define | Forget | Execute
+ToQuantum: TypeAlias = Define | Forget | Execute | Withdraw
 
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hybrid_runtime.errors import ChannelClosed, ProtocolError
 from hybrid_runtime.protocol.framing import (
     CLOSE,
+    DEFAULT_HEARTBEAT,
     GONE,
     LINGER_S,
     MOST_AT_ONCE,
@@ -55,7 +56,7 @@ class RemoteChannel:
 
     Attributes:
         opened: Whether the peer has answered.
-        trouble: Why it has not, as far as is known.
+        trouble: Why it has not, as far as is known; empty while nothing is.
         hopeless: Whether waiting longer cannot help.
     """
 
@@ -64,15 +65,15 @@ class RemoteChannel:
         address: Address,
         keys: ClientKeys | None = None,
         *,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Heartbeat = DEFAULT_HEARTBEAT,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        self._heartbeat = heartbeat or Heartbeat()
+        self._heartbeat = heartbeat
         self._max = max_message_bytes
         self._station = Station()
         self._wire = self._station.connect(Kind.DEALER, address, keys)
         self.opened = False
-        self.trouble = "it does not answer"
+        self.trouble = ""
         self.hopeless = False
         self._closed: str | None = None
         self._next_ping = 0.0
@@ -93,7 +94,7 @@ class RemoteChannel:
                 return
             left = deadline - _now()
             if left <= 0 or self.hopeless:
-                raise ChannelClosed(self.trouble)
+                raise ChannelClosed(self.trouble or "the peer does not answer")
             self._station.wait(min(left, self.tick()))
 
     def _take_controls(self) -> None:
@@ -125,8 +126,10 @@ class RemoteChannel:
 
     def receive_nowait(self) -> bytes | None:
         """The next message if it is here; None where it is not."""
+        if self._station.closed:
+            raise ChannelClosed(self._closed or GONE)
         for _ in range(MOST_AT_ONCE):
-            frames = None if self._station.closed else self._wire.receive()
+            frames = self._wire.receive()
             if frames is None:
                 self._take_events()
                 self._check_open()

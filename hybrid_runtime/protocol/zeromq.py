@@ -168,7 +168,7 @@ class Station:
 
     def connect(self, kind: Kind, address: Address, keys: ClientKeys | None = None) -> Wire:
         """A socket that connects to `address`, again and again until it is closed. See `events` for how it goes."""
-        socket = self._socket(kind)
+        socket = self._socket(kind, address)
         if keys is not None:
             socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
             socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
@@ -185,7 +185,7 @@ class Station:
         Raises:
             InvalidInput: the address is in use, or not one of this host's.
         """
-        socket = self._socket(kind)
+        socket = self._socket(kind, address)
         if keys is not None:
             self._let_in(keys.clients)
             socket.setsockopt(zmq.CURVE_SERVER, 1)
@@ -198,10 +198,10 @@ class Station:
             raise InvalidInput(f"cannot listen at {address}: {error.strerror}; choose another address") from error
         return Wire(self, socket)
 
-    def _socket(self, kind: Kind) -> zmq.Socket[bytes]:
+    def _socket(self, kind: Kind, address: Address) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind.value)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IPV6, 1)
+        socket.setsockopt(zmq.IPV6, ":" in address.host)
         socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
         socket.setsockopt(zmq.RCVHWM, _HIGH_WATER)
         socket.setsockopt(zmq.MAXMSGSIZE, self._max + _ENVELOPE_BYTES)

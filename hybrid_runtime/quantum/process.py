@@ -1,28 +1,47 @@
-"""Starts a quantum runtime as a process of its own, and gives the channel to it."""
+"""Starts what answers for a backend as a process of its own, and gives the channel to it."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.config import child_environment
 from hybrid_runtime.process import interpreter
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REMOTE = "tcp://"
+# Time that a relay has to tell the remote quantum runtime that nobody waits any more.
+_GOODBYE_S = 1.0
+
 
 class QuantumProcess:
-    """A quantum runtime that lives as long as this object.
+    """A process that lives as long as this object and speaks for one backend.
+
+    ======================= ==================================================================
+    backend                 process
+    ======================= ==================================================================
+    `NAME`                  a quantum runtime with the driver of that name
+    `NAME:tcp://HOST:PORT`  the same; the driver gets the address as its option `address`
+    `tcp://HOST:PORT`       a relay to the remote quantum runtime that listens there
+    ======================= ==================================================================
 
     Args:
-        driver: Name of its driver; see `quantum.drivers.registry`.
-        options: The driver's options.
+        backend: Which backend.
+        options: Options of the driver or of the relay.
+        name: The backend's name as users see it, for a quantum runtime; the driver's own when None.
     """
 
-    def __init__(self, driver: str, options: dict[str, Any] | None = None) -> None:
+    def __init__(self, backend: str, options: Mapping[str, Any] | None = None, *, name: str | None = None) -> None:
         self.channel, theirs = SeqPacketChannel.pair()
-        command = interpreter("hybrid_runtime.quantum.runtime", "--fd", str(theirs.fileno()))
-        command += ["--driver", driver, "--options", json.dumps(options or {})]
+        self._goodbye_s = _GOODBYE_S if backend.startswith(_REMOTE) else 0.0
+        command = _command(backend, dict(options or {}), theirs.fileno())
+        if name is not None:
+            command += ["--name", name]
         self._process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],
@@ -37,8 +56,30 @@ class QuantumProcess:
         """The process's id."""
         return self._process.pid
 
-    def close(self) -> None:
-        """End the process and wait until it is gone."""
-        self.channel.close()
+    def interrupt(self) -> None:
+        """Interrupt what its driver runs."""
+        self._process.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """End it at once; its channel then says so."""
         self._process.kill()
-        self._process.wait()
+
+    def close(self) -> int:
+        """End the process and wait until it is gone; its exit status, negative for a signal."""
+        self.channel.close()
+        try:
+            return self._process.wait(self._goodbye_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _command(backend: str, options: dict[str, Any], descriptor: int) -> list[str]:
+    if backend.startswith(_REMOTE):
+        command = interpreter("hybrid_runtime.quantum.relay", "--fd", str(descriptor), "--connect", backend)
+        return [*command, "--options", json.dumps(options)]
+    driver, separator, address = backend.partition(":")
+    if separator:
+        options = {"address": address} | options
+    command = interpreter("hybrid_runtime.quantum.runtime", "--fd", str(descriptor))
+    return [*command, "--driver", driver, "--options", json.dumps(options)]

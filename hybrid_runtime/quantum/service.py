@@ -32,6 +32,7 @@ from hybrid_runtime.protocol.messages import (
     Execute,
     Executed,
     Failure,
+    Forget,
     ResultData,
     Serving,
     ToQuantum,
@@ -116,9 +117,10 @@ class _Service:
                     send(encode(self._answer(message)))
                 elif isinstance(message, Define):
                     self._programs[message.program] = self._checked(message.body)
-                else:
+                elif isinstance(message, Forget):
                     for number in message.programs:
                         self._programs.pop(number, None)
+                # `Withdraw` is left: what it is about has been answered by the time it is read.
         except ChannelClosed:
             return
 
