@@ -10,8 +10,10 @@ from hybrid_runtime._version import __version__
 from hybrid_runtime.cli import codes
 from hybrid_runtime.cli.backends import backends
 from hybrid_runtime.cli.check import check
+from hybrid_runtime.cli.keys import keys
 from hybrid_runtime.cli.new import new
 from hybrid_runtime.cli.options import Debug
+from hybrid_runtime.cli.quantum_runtime import quantum_runtime
 from hybrid_runtime.cli.run import run
 from hybrid_runtime.cli.streams import write
 
@@ -22,7 +24,7 @@ app = typer.Typer(
     epilog=codes.epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (run, check, new, backends):
+for function in (run, check, new, backends, quantum_runtime, keys):
     app.command(epilog=codes.epilog())(function)
 
 

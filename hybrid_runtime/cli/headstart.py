@@ -7,7 +7,9 @@ turns out wrong costs a restart and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hybrid_runtime.bundle import bundle_file, split_target
 from hybrid_runtime.cli.preload import preload_of
@@ -17,6 +19,8 @@ from hybrid_runtime.protocol.bundles import Bundle
 
 _BACKEND = ("--backend", "-b")
 _NO_JOB = ("--help", "-h")
+# Options that decide about the runtime's processes and are not guessed.
+_NOT_GUESSED = "--keys"
 
 
 class HeadStart:
@@ -32,18 +36,20 @@ class HeadStart:
         target = _target(arguments)
         if target is None or not {*arguments}.isdisjoint(_NO_JOB):
             return
+        if any(argument.startswith(_NOT_GUESSED) for argument in arguments):
+            return
         try:
             self._wanted = (_backend(arguments), preload_of(bundle_file(target)))
         except HybridRuntimeError:
             return  # the command meets the same problem, and reports it
         self._client = _start(*self._wanted)
 
-    def client(self, backend: str, bundle: Bundle) -> Client:
+    def client(self, backend: str, bundle: Bundle, options: Mapping[str, Any]) -> Client:
         """The runtime for this bundle; whoever takes it closes it."""
         wanted = (backend, preload_of(bundle))
-        if self._client is None or wanted != self._wanted:
+        if self._client is None or wanted != self._wanted or options:
             self.close()
-            return _start(*wanted)
+            return _start(*wanted, options)
         client, self._client = self._client, None
         return client
 
@@ -54,8 +60,8 @@ class HeadStart:
             self._client = None
 
 
-def _start(backend: str, preload: tuple[str, ...]) -> Client:
-    return Client(backend, preload=preload)
+def _start(backend: str, preload: tuple[str, ...], options: Mapping[str, Any] | None = None) -> Client:
+    return Client(backend, options=options, preload=preload)
 
 
 def _target(arguments: list[str]) -> str | None:

@@ -37,6 +37,9 @@ Limit = Annotated[
     ),
 ]
 Backend = Annotated[str, typer.Option("--backend", "-b", help="Where circuits run; see qi-run backends.")]
+Keys = Annotated[
+    Path | None, typer.Option("--keys", metavar="DIR", help="Keys for a backend tcp://HOST:PORT; see qi-run keys.")
+]
 Shots = Annotated[int, typer.Option("--shots", "-s", help="Shots of circuits that name none.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable; drawn at random without it.")]
 Out = Annotated[
@@ -68,6 +71,19 @@ class JobOptions:
         self.limits: Limits = parse_limits(limit or [])
 
 
+def backend_options(backend: str, keys: Path | None) -> dict[str, Any]:
+    """Options of the backend that come from the command line.
+
+    Raises:
+        InvalidInput: keys are given for a backend that takes none.
+    """
+    if keys is None:
+        return {}
+    if not backend.startswith("tcp://"):
+        raise InvalidInput(f"--keys is for a backend tcp://HOST:PORT, not for {backend!r}")
+    return {"keys": str(keys.absolute())}
+
+
 __all__ = [
     "DEFAULT_BACKEND",
     "DEFAULT_SHOTS",
@@ -75,6 +91,7 @@ __all__ = [
     "Debug",
     "JobOptions",
     "Json",
+    "Keys",
     "Limit",
     "Out",
     "Param",
@@ -82,4 +99,5 @@ __all__ = [
     "Seed",
     "Shots",
     "Target",
+    "backend_options",
 ]

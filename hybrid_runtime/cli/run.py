@@ -17,6 +17,7 @@ from hybrid_runtime.cli.options import (
     Debug,
     JobOptions,
     Json,
+    Keys,
     Limit,
     Out,
     Param,
@@ -24,6 +25,7 @@ from hybrid_runtime.cli.options import (
     Seed,
     Shots,
     Target,
+    backend_options,
 )
 from hybrid_runtime.cli.refusal import message, refuse
 from hybrid_runtime.cli.signals import Interrupts
@@ -40,6 +42,7 @@ def run(
     *,
     param: Param = None,
     backend: Backend = DEFAULT_BACKEND,
+    keys: Keys = None,
     shots: Shots = DEFAULT_SHOTS,
     seed: Seed = None,
     limit: Limit = None,
@@ -61,7 +64,7 @@ def run(
                 folder = OutFolder(out)
                 stack.callback(folder.discard)
             interrupts = stack.enter_context(Interrupts())
-            client = stack.enter_context(_head_start(context).client(backend, bundle))
+            client = stack.enter_context(_head_start(context).client(backend, bundle, backend_options(backend, keys)))
             job = client.submit(
                 bundle,
                 parameters=options.parameters,
