@@ -178,16 +178,19 @@ def _checked(key: str, value: Any) -> ParameterValue:
     """The value as a float, or a tuple of floats; numpy scalars and arrays are accepted."""
     if value is None or type(value) is float:
         return value
-    if isinstance(value, Real):
-        return float(value)
-    if isinstance(value, str | bytes):
-        raise CircuitRejected(f"parameter {key!r} is a real number or a sequence of them, not text")
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-        if isinstance(value, float | int):
+    try:
+        if isinstance(value, Real):
             return float(value)
-    if isinstance(value, Sequence) and all(isinstance(item, Real) or hasattr(item, "__float__") for item in value):
-        return tuple(float(item) for item in value)
+        if isinstance(value, str | bytes):
+            raise CircuitRejected(f"parameter {key!r} is a real number or a sequence of them, not text")
+        if hasattr(value, "tolist"):
+            value = value.tolist()
+            if isinstance(value, float | int):
+                return float(value)
+        if isinstance(value, Sequence) and all(isinstance(item, Real) or hasattr(item, "__float__") for item in value):
+            return tuple(float(item) for item in value)
+    except OverflowError as error:
+        raise CircuitRejected(f"parameter {key!r} is too large: {error}") from None
     raise CircuitRejected(f"parameter {key!r} is a real number or a sequence of them, not {type(value).__name__}")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import re
 from enum import StrEnum
+from numbers import Integral, Real
 from typing import Any
 
 import msgspec
 
 from hybrid_runtime.errors import InvalidInput
+
+# The dispatcher keeps that many values of the metric.
+MAX_PLATEAU_WINDOW = 1_000_000
 
 
 class StopReason(StrEnum):
@@ -51,26 +55,43 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         for name in ("steps", "shots"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InvalidInput(f"limit {name} is a whole number from 1, not {value!r}")
+            if value is not None:
+                msgspec.structs.force_setattr(self, name, _count(name, value))
         for name in ("wall_s", "qpu_s", "think_s", "finalize_s"):
             value = getattr(self, name)
             if value is None and name != "finalize_s":
                 continue
-            if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-                raise InvalidInput(f"limit {name} is a number of seconds above 0, not {value!r}")
+            msgspec.structs.force_setattr(self, name, _seconds(name, value))
         if self.plateau is not None:
             msgspec.structs.force_setattr(self, "plateau", _plateau(self.plateau))
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= int(value) < 1 << 63:
+        raise InvalidInput(f"limit {name} is a whole number from 1, not {value!r:.60}")
+    return int(value)
+
+
+def _seconds(name: str, value: Any) -> float:
+    # A numpy number is as good as Python's own; what travels is a float.
+    try:
+        seconds = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        seconds = math.inf
+    if not 0 < seconds < math.inf:
+        raise InvalidInput(f"limit {name} is a number of seconds above 0, not {value!r:.60}")
+    return seconds
 
 
 def _plateau(given: Any) -> tuple[str, float, int]:
     try:
         metric, tolerance, window = given
         plateau = (str(metric), float(tolerance), int(window))
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"limit plateau is (metric, tolerance, window), not {given!r}") from error
-    if not (math.isfinite(plateau[1]) and plateau[1] >= 0 and plateau[2] >= 2):
-        raise InvalidInput("limit plateau takes a tolerance from 0 and a window of at least 2 values")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"limit plateau is (metric, tolerance, window), not {given!r:.80}") from error
+    if not (math.isfinite(plateau[1]) and plateau[1] >= 0 and 2 <= plateau[2] <= MAX_PLATEAU_WINDOW):
+        most = MAX_PLATEAU_WINDOW
+        raise InvalidInput(f"limit plateau takes a tolerance from 0 and a window of 2 to {most}, not {given!r:.60}")
     return plateau
 
 

@@ -12,8 +12,9 @@ import enum
 import math
 import re
 import struct
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any
@@ -28,6 +29,8 @@ MAX_ITEMS = 5_000_000
 
 _ARRAY, _COMPLEX, _BIG = 1, 2, 3
 _ARRAY_KINDS = frozenset("biufcSU")
+# Extended precision: its width differs between processors, so it travels as double precision.
+_NO_PYTHON_TYPE = ("f12", "f16", "c24", "c32")
 _ARRAY_DTYPE = re.compile(r"[<|][biufcSU][0-9]{1,4}")
 _complex = struct.Struct("<dd")
 
@@ -48,6 +51,8 @@ def encode_value(value: Any, what: str = "value") -> bytes:
         data = msgspec.msgpack.encode(_plain(value, what, 0, budget))
     except UnicodeEncodeError as error:
         raise ResultNotEncodable(f"{what} holds text that is not valid Unicode: {error.reason}") from None
+    except OverflowError as error:
+        raise ResultNotEncodable(f"{what} holds a number that is too large: {error}") from None
     if len(data) > MAX_VALUE_BYTES:
         raise ResultNotEncodable(f"{what} takes {len(data)} bytes; at most {MAX_VALUE_BYTES} are kept")
     return data
@@ -63,7 +68,7 @@ def _plain(value: Any, path: str, depth: int, budget: list[int]) -> Any:
     if kind is int:
         return _integer(value)
     if depth >= MAX_DEPTH:
-        raise ResultNotEncodable(f"{path}: nested deeper than {MAX_DEPTH} levels, or containing itself")
+        raise ResultNotEncodable(f"{path:.80}…: nested deeper than {MAX_DEPTH} levels, or containing itself")
     if isinstance(value, Mapping):
         return {_key(key, path): _plain(item, f"{path}[{key!r:.40}]", depth + 1, budget) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -83,7 +88,7 @@ def _special(value: Any, path: str, depth: int, budget: list[int]) -> Any:
         return _from_numpy(value, path, depth, budget)
     if isinstance(value, Integral):
         return _integer(int(value))
-    if isinstance(value, Real):
+    if isinstance(value, Real | Decimal):
         return float(value)
     if isinstance(value, complex):
         return msgspec.msgpack.Ext(_COMPLEX, _complex.pack(value.real, value.imag))
@@ -104,6 +109,8 @@ def _special(value: Any, path: str, depth: int, budget: list[int]) -> Any:
     if hasattr(value, "todense"):
         # scipy's L-BFGS-B returns its inverse Hessian as a linear operator: keep it as the matrix it stands for.
         return _from_numpy(value.todense(), path, depth, budget)
+    if isinstance(value, Sequence):
+        return _plain(list(value), path, depth, budget)
     raise ResultNotEncodable(
         f"{path} is of type {type(value).__module__}.{type(value).__qualname__}, which cannot be sent back; "
         "return numbers, text, lists, dicts or numpy arrays"
@@ -114,13 +121,19 @@ def _from_numpy(value: Any, path: str, depth: int, budget: list[int]) -> Any:
     import numpy as np
 
     if isinstance(value, np.generic):
-        if value.dtype.kind == "M":
+        if value.dtype.kind not in _ARRAY_KINDS:
             return str(value)
-        return _plain(value.item(), path, depth + 1, budget) if value.dtype.kind in _ARRAY_KINDS else str(value)
+        if value.dtype.str[1:] in _NO_PYTHON_TYPE:
+            value = value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+        return _plain(value.item(), path, depth + 1, budget)
+    if isinstance(value, np.ma.MaskedArray):
+        return _plain(value.tolist(), path, depth + 1, budget)
     array = np.asarray(value)
+    if array.dtype.str[1:] in _NO_PYTHON_TYPE:
+        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
     if array.ndim == 0:
         return _plain(array.item(), path, depth + 1, budget)
-    if array.dtype.kind not in _ARRAY_KINDS or array.dtype.itemsize > 1024 or array.dtype.str[1:] in ("f16", "c32"):
+    if array.dtype.kind not in _ARRAY_KINDS or array.dtype.itemsize > 1024:
         return _plain(array.tolist(), path, depth + 1, budget)
     if array.nbytes > MAX_VALUE_BYTES:
         raise ResultNotEncodable(f"{path} is an array of {array.nbytes} bytes; at most {MAX_VALUE_BYTES} are kept")
@@ -137,6 +150,8 @@ def _integer(value: int) -> Any:
 
 
 def _key(key: Any, path: str) -> Any:
+    if isinstance(key, enum.Enum):
+        return _key(key.value, path)
     if isinstance(key, str | bool | float | bytes) and type(key).__module__ == "builtins":
         return key
     if isinstance(key, Integral):
@@ -147,8 +162,6 @@ def _key(key: Any, path: str) -> Any:
         return str(key)
     if isinstance(key, tuple) or key is None:
         return str(key)
-    if isinstance(key, enum.Enum):
-        return _key(key.value, path)
     raise ResultNotEncodable(f"{path} has a key of type {type(key).__name__}; keys are text or numbers")
 
 
@@ -171,7 +184,9 @@ def _extension(code: int, data: memoryview) -> Any:
         return int.from_bytes(data, "little", signed=True)
     if code == _ARRAY:
         dtype, shape, content = msgspec.msgpack.decode(data, type=tuple[str, list[int], bytes])
-        if not _ARRAY_DTYPE.fullmatch(dtype) or len(shape) > 32 or math.prod(shape) > len(content):
+        # Zeros in a shape make the array small but not the list of lists that it is shown as.
+        rooms = math.prod(max(length, 1) for length in shape)
+        if not _ARRAY_DTYPE.fullmatch(dtype) or len(shape) > 32 or rooms > max(len(content), MAX_ITEMS):
             raise ProtocolError("malformed array")
         import numpy as np
 
