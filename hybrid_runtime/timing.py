@@ -51,6 +51,7 @@ class Stopwatch:
         self._stride = 1
         self._steps = 0
         self._requested: float | None = None
+        self._waiting = False
         self._last_answer: float | None = None
         self._initialize: float | None = None
         self._classical = 0.0
@@ -66,12 +67,19 @@ class Stopwatch:
         else:
             self._sample(now)
         self._requested = now
+        self._waiting = True
 
     def answered(self, now: float) -> None:
         """Its results were sent to the worker: the algorithm's turn begins."""
-        if self._requested is not None:
+        if self._waiting and self._requested is not None:
             self._answering += now - self._requested
+        self._waiting = False
         self._turn = self._last_answer = now
+
+    def turned_down(self, now: float) -> None:
+        """The request was answered without having been run: it is no step."""
+        self.answered(now)
+        self._requested = None
 
     def _sample(self, now: float) -> None:
         if self._requested is None:
@@ -89,9 +97,11 @@ class Stopwatch:
         """The final result was recorded."""
         if self._initialize is None:
             self._initialize = now - self._loaded
-        elif self._last_answer is not None:
+        if self._waiting and self._requested is not None:
+            self._answering += now - self._requested  # it ended while its last request was out
+        else:
             self._sample(now)
-        self._classical += now - self._turn
+            self._classical += now - self._turn
         ordered = sorted(self._samples)
         times = StepTimes()
         if ordered:
