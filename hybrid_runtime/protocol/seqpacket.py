@@ -15,6 +15,7 @@ from hybrid_runtime.errors import ChannelClosed, ProtocolError
 from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES
 
 PACKET_BYTES = 64 * 1024
+_MOST_SECONDS = 1e9
 _CHUNK = struct.Struct("<BI")
 _CHUNK_MARK = 0xC1
 _CHUNK_BODY = PACKET_BYTES - _CHUNK.size
@@ -61,11 +62,15 @@ class SeqPacketChannel:
     def _send_packet(self, packet: bytes | memoryview) -> None:
         try:
             self._socket.send(packet, socket.MSG_NOSIGNAL)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise ChannelClosed("the other end of a local channel has closed") from error
+        except OSError as error:
+            raise self._closed(error) from error
 
     def receive(self, timeout_s: float | None = None) -> bytes | memoryview:
-        """The next message; a view of the channel's own buffer where it came in one packet."""
+        """The next message; a view of the channel's own buffer where it came in one packet.
+
+        A message of several packets is given `timeout_s` for each of them; after a `TimeoutError` between two,
+        the next call goes on where this one stopped.
+        """
         if timeout_s != self._timeout:
             self._set_timeout(timeout_s)
         while True:
@@ -73,19 +78,30 @@ class SeqPacketChannel:
                 size = self._socket.recv_into(self._buffer)
             except BlockingIOError:
                 raise TimeoutError("nothing arrived in time") from None
-            except ConnectionResetError as error:
-                raise ChannelClosed("the other end of a local channel has closed") from error
+            except OSError as error:
+                raise self._closed(error) from error
             if size == 0:
-                raise ChannelClosed("the other end of a local channel has closed")
+                raise self._closed()
             whole = self.assemble(self._view[:size])
             if whole is not None:
                 return whole
 
+    def _closed(self, error: OSError | None = None) -> ChannelClosed:
+        if self._socket.fileno() < 0:
+            return ChannelClosed("this end of a local channel has been closed")
+        # A reset is how a peer that left messages of ours unread is noticed.
+        if error is None or isinstance(error, ConnectionError):
+            return ChannelClosed("the other end of a local channel has closed")
+        return ChannelClosed(f"a local channel is of no use any more: {error.strerror}")
+
     def _set_timeout(self, timeout_s: float | None) -> None:
         # SO_RCVTIMEO makes the kernel keep the deadline: no select() before each recv. 0 means "for ever".
-        wanted = 0.0 if timeout_s is None else max(timeout_s, 1e-6)
+        wanted = 0.0 if timeout_s is None else min(max(timeout_s, 1e-6), _MOST_SECONDS)
         seconds, micros = divmod(round(wanted * 1e6), 1_000_000)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, micros))
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, micros))
+        except OSError as error:
+            raise self._closed(error) from error
         self._timeout = timeout_s
 
     def receive_nowait(self) -> bytes | memoryview | None:
@@ -95,10 +111,10 @@ class SeqPacketChannel:
                 size = self._socket.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return None
-            except ConnectionResetError as error:
-                raise ChannelClosed("the other end of a local channel has closed") from error
+            except OSError as error:
+                raise self._closed(error) from error
             if size == 0:
-                raise ChannelClosed("the other end of a local channel has closed")
+                raise self._closed()
             whole = self.assemble(self._view[:size])
             if whole is not None:
                 return whole
@@ -112,7 +128,7 @@ class SeqPacketChannel:
         except OSError as error:
             if error.errno == errno.ENOBUFS:
                 return False
-            raise ChannelClosed("the other end of a local channel has closed") from error
+            raise self._closed(error) from error
         return True
 
     def assemble(self, packet: memoryview) -> bytes | memoryview | None:
