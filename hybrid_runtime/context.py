@@ -52,6 +52,11 @@ class Notes:
         self._sent_at = time.monotonic()
         return taken
 
+    def put_back(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
+        """What was taken could not be sent."""
+        self.metrics[:0] = metrics
+        self.logs[:0] = logs
+
 
 MAX_LOG_CHARACTERS = 8192
 MAX_METRIC_NAME = 128
@@ -80,8 +85,11 @@ class Context:
         shots: int,
         limits: Limits,
         backend: Any,
+        listen: Callable[[], None] = lambda: None,
     ) -> None:
         self._exchange = exchange
+        # Called when an exchange's results are kept: what must not interrupt their keeping may do so now.
+        self._listen = listen
         self._notes = notes
         self.parameters = parameters
         self.seed = seed
@@ -119,11 +127,13 @@ class Context:
             result = self._step([circuits])[0]
             self.history.requests.append(circuits)
             self.history.results.append(result)
+            self._listen()
             return result
         batch = as_circuits(circuits)
         results = self._step(batch)
         self.history.requests.append(batch)
         self.history.results.append(results)
+        self._listen()
         # The algorithm gets a list of its own: what it does to it must not change the history.
         return list(results)
 
@@ -141,10 +151,11 @@ class Context:
         """Report a number: shown live, kept with the result, and watched by a plateau limit.
 
         Raises:
-            TypeError: the value is not a real number, or the name no short text.
+            TypeError: the value is not a real number, or the name not a short line of text.
+            ValueError: the value is too large for a float.
         """
-        if not isinstance(name, str) or not name or len(name) > MAX_METRIC_NAME:
-            raise TypeError(f"a metric's name is a text of 1 to {MAX_METRIC_NAME} characters, not {name!r:.80}")
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_METRIC_NAME or not name.isprintable():
+            raise TypeError(f"a metric's name is a line of 1 to {MAX_METRIC_NAME} characters, not {name!r:.80}")
         number = _number(name, value)
         self.history.metrics.setdefault(name, []).append(number)
         self._notes.metrics.append((name, number))
@@ -203,8 +214,11 @@ def as_circuits(request: object) -> list[Circuit]:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, Real):
-        return float(value)
     if getattr(value, "size", 0) == 1:
-        return float(value.item())
+        value = value.item()
+    if isinstance(value, Real):
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"metric {name!r} is too large: {error}") from None
     raise TypeError(f"metric {name!r} takes a real number, not {type(value).__name__}")

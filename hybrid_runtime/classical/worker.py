@@ -26,7 +26,6 @@ from hybrid_runtime.errors import (
     ErrorData,
     HybridRuntimeError,
     ProtocolError,
-    ResultNotEncodable,
     StopRequested,
     rebuild,
 )
@@ -34,6 +33,8 @@ from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.bundles import decode_bundle
 from hybrid_runtime.protocol.messages import (
+    MAX_MESSAGE_BYTES,
+    MAX_PROGRAMS_PER_STEP,
     PROTOCOL_VERSION,
     CircuitCall,
     Failed,
@@ -75,9 +76,10 @@ class Worker:
         self._context: Context | None = None
         self._number = 0
         self._sent: set[int] = set()
+        self._forget: list[int] = []
+        # A stop signal must not raise while this is above 0: messages would be cut short, or answers lost.
+        self._undisturbed = 1
         self._stop_missed = False
-        # While this is set, a stop signal must not raise: the step's answer will be the stop.
-        self._exchanging = False
         self._finalizing = False
 
     def run(self, isolation: str) -> None:
@@ -86,6 +88,8 @@ class Worker:
         Raises:
             ChannelClosed: the dispatcher is gone.
         """
+        signal.signal(STOP_SIGNAL, self._on_stop_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
         load = decode(self._decoder, self._channel.receive())
         if not isinstance(load, Load):
@@ -95,15 +99,16 @@ class Worker:
         except ChannelClosed:
             raise
         except BaseException as error:  # noqa: BLE001 - user code may have set traps that spring here
-            outcome = Failed("execute", describe(error, self._folder))
+            self._finalizing = True
+            outcome = Failed("execute", describe(error, self._folder / "bundle"))
         for stream in (sys.stdout, sys.stderr):
             _flush_quietly(stream)
         self._channel.send(encode(outcome))
 
     def _job(self, load: Load) -> Finished | Failed:
-        signal.signal(STOP_SIGNAL, self._on_stop_signal)
         seed_everything(load.seed)
         try:
+            self._listen()
             bundle = decode_bundle(load.bundle)
             algorithm = load_algorithm(bundle, self._folder / "bundle")
         except BaseException as error:  # noqa: BLE001 - importing a user's module may raise anything
@@ -116,6 +121,7 @@ class Worker:
             shots=load.shots,
             limits=load.limits,
             backend=load.backend,
+            listen=self._listen,
         )
         try:
             value = styles.drive(algorithm, context, self._on_finalizing)
@@ -124,7 +130,7 @@ class Worker:
         self._finalizing = True
         try:
             data = encode_value(value)
-        except ResultNotEncodable as error:
+        except BaseException as error:  # noqa: BLE001 - the value may be of a class of the user's, with code of its own
             return self._failed("finalize", error)
         metrics, logs = self._notes.take()
         return Finished(data, metrics, logs)
@@ -140,18 +146,26 @@ class Worker:
         if value is not None:
             try:
                 return encode_value(value)
-            except ResultNotEncodable as error:
-                self._notes.logs.append(f"the partial result was left out: {error}")
+            except BaseException as error:  # noqa: BLE001 - as in _job
+                self._notes.logs.append(f"the partial result was left out: {describe(error).text}")
         return encode_value((self._context and self._context.history.last_metrics()) or None)
 
     def _on_finalizing(self) -> None:
         self._finalizing = True
         self._channel.send(encode(Finalizing()))
 
+    # -------------------------------------------------------------- being stopped
+
     def _on_stop_signal(self, _signal: int, _frame: object) -> None:
-        if self._exchanging:
+        if self._undisturbed:
             self._stop_missed = True
         elif not self._finalizing:
+            self._take_stop()
+
+    def _listen(self) -> None:
+        """The algorithm's own code runs from here on: a stop that came meanwhile is raised now."""
+        self._undisturbed -= 1
+        if self._stop_missed and not self._undisturbed and not self._finalizing:
             self._take_stop()
 
     def _take_stop(self) -> None:
@@ -170,27 +184,48 @@ class Worker:
     # -------------------------------------------------------------- the exchange
 
     def _exchange(self, circuits: list[Circuit]) -> list[QuantumResult]:
-        """Circuits out, results back: the one primitive that every style comes down to."""
-        assert self._context is not None
-        step = self._compile(circuits)
-        self._exchanging = True
-        try:
-            self._channel.send(encode(step))
-            answer = decode(self._decoder, self._channel.receive())
-        finally:
-            self._exchanging = False
-        if type(answer) is ReceivedResults:
-            if self._stop_missed:
-                self._take_stop()
-            return self._results(answer, circuits)
-        if type(answer) is Stop:
-            raise self._stopped(answer)
-        if type(answer) is Refused:
-            self._number -= 1
-            raise self._refusal(answer.error, circuits)
-        raise ProtocolError(f"a step was answered by {type(answer).__name__}")
+        """Circuits out, results back: the one primitive that every style comes down to.
 
-    def _compile(self, circuits: list[Circuit]) -> Step:
+        After it has returned, stops wait until the context has kept the results and calls `_listen`.
+        """
+        self._undisturbed += 1
+        try:
+            answer = self._ask(circuits)
+            if type(answer) is ReceivedResults:
+                return self._results(answer, circuits)
+            if type(answer) is Stop:
+                raise self._stopped(answer)
+            if type(answer) is Refused:
+                self._number -= 1
+                raise self._refusal(answer.error, circuits)
+            raise ProtocolError(f"a step was answered by {type(answer).__name__}")
+        except BaseException:
+            self._listen()
+            raise
+
+    def _ask(self, circuits: list[Circuit]) -> Any:
+        """Send a step; the dispatcher's answer."""
+        calls, programs = self._compile(circuits)
+        evicted = self._compiler.take_evicted()
+        if evicted:
+            self._forget += [key for key in evicted if key in self._sent or key in programs]
+        metrics, logs = self._notes.take()
+        data = encode(Step(self._number + 1, calls, list(programs.items()), metrics, logs, self._forget))
+        if len(data) > MAX_MESSAGE_BYTES:
+            self._notes.put_back(metrics, logs)
+            self._forget = [key for key in self._forget if key in self._sent]
+            raise CircuitRejected(f"this step takes {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are sent: split it")
+        self._number += 1
+        if programs:
+            self._sent.update(programs)
+        if self._forget:
+            self._sent.difference_update(self._forget)
+            self._forget = []
+        self._channel.send(data)
+        return decode(self._decoder, self._channel.receive())
+
+    def _compile(self, circuits: list[Circuit]) -> tuple[list[CircuitCall], dict[int, Program]]:
+        """The circuits as calls, neighbours of one program as the rows of one call, and the programs not sent yet."""
         assert self._context is not None
         calls: list[CircuitCall] = []
         programs: dict[int, Program] = {}
@@ -205,6 +240,8 @@ class Worker:
                 raise self._located(error, circuit, index if len(circuits) > 1 else None) from None
             if compiled.key not in self._sent and compiled.key not in programs:
                 programs[compiled.key] = compiled.program
+                if len(programs) > MAX_PROGRAMS_PER_STEP:
+                    raise CircuitRejected(f"a step has at most {MAX_PROGRAMS_PER_STEP} different circuits: split it")
             if last == (compiled.key, shots):
                 rows.append(compiled.values)
                 continue
@@ -213,12 +250,7 @@ class Worker:
             last, rows = (compiled.key, shots), [compiled.values]
         assert last is not None
         calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows) if len(rows) > 1 else rows[0]))
-        self._number += 1
-        metrics, logs = self._notes.take()
-        self._sent.update(programs)
-        evicted = self._compiler.take_evicted()
-        self._sent.difference_update(evicted)
-        return Step(self._number, calls, list(programs.items()), metrics, logs, evicted)
+        return calls, programs
 
     def _results(self, answer: ReceivedResults, circuits: list[Circuit]) -> list[QuantumResult]:
         assert self._context is not None
@@ -255,14 +287,18 @@ class Worker:
         return CircuitRejected(f"{error}{which}; the circuit{named} was made at {file}, line {origin[1]}")
 
     def _flush(self) -> None:
-        metrics, logs = self._notes.take()
-        self._channel.send(encode(Note(metrics, logs)))
+        self._undisturbed += 1
+        try:
+            metrics, logs = self._notes.take()
+            self._channel.send(encode(Note(metrics, logs)))
+        finally:
+            self._listen()
 
 
 def _shots(value: object) -> int:
     try:
         shots = int(value)  # type: ignore[call-overload]
-        if shots == value and not isinstance(value, bool):
+        if shots == value and not isinstance(value, bool) and abs(shots) < 1 << 63:
             return int(shots)
     except (TypeError, ValueError, OverflowError):
         pass  # refused below, with the same sentence as a fraction
