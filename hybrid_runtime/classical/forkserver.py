@@ -24,6 +24,7 @@ import signal
 import socket
 import sys
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -98,42 +99,69 @@ class ForkServer:
         return True
 
     def _spawn(self, request: int) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._scratch))
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        out_read, out_write = os.pipe2(os.O_CLOEXEC)
-        err_read, err_write = os.pipe2(os.O_CLOEXEC)
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            _become_worker(theirs.detach(), out_write, err_write, folder, parent)
-        for fd in (out_write, err_write):
-            os.close(fd)
-        theirs.close()
-        self._folders[pid] = folder
-        pidfd = os.pidfd_open(pid)
-        self._send(Spawned(request, pid), [ours.fileno(), out_read, err_read, pidfd])
-        ours.close()
-        for fd in (out_read, err_read, pidfd):
-            os.close(fd)
+        with ExitStack() as held:
+            folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._scratch))
+            unused = held.enter_context(ExitStack())
+            unused.callback(shutil.rmtree, folder, ignore_errors=True)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            held.callback(ours.close)
+            held.callback(theirs.close)
+            out_read, out_write = _pipe(held)
+            err_read, err_write = _pipe(held)
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                _become_worker(theirs.detach(), out_write, err_write, folder, parent)
+            unused.pop_all()
+            self._folders[pid] = folder
+            pidfd = os.pidfd_open(pid)
+            held.callback(os.close, pidfd)
+            self._send(Spawned(request, pid), [ours.fileno(), out_read, err_read, pidfd])
 
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                # It is looked at before it is collected: until then its pid, and so its group's, is its own.
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if ended is None:
                 return
+            pid, status = self._collect(ended.si_pid)
             folder = self._folders.pop(pid, None)
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
 
+    def _collect(self, pid: int) -> tuple[int, int]:
+        """A worker's pid and status; what it started in its process group ends with it."""
+        with suppress(ProcessLookupError):  # it did not live long enough to have a group
+            os.killpg(pid, signal.SIGKILL)
+        return os.waitpid(pid, 0)
+
+    def close(self) -> None:
+        """End all workers and remove what they left."""
+        for pid in self._folders:
+            os.kill(pid, signal.SIGKILL)
+        for pid, folder in self._folders.items():
+            self._collect(pid)
+            shutil.rmtree(folder, ignore_errors=True)
+        self._folders.clear()
+
     def _send(self, message: msgspec.Struct, fds: list[int] | None = None) -> None:
         try:
             socket.send_fds(self._control, [msgspec.msgpack.encode(message)], fds or [])
         except (BrokenPipeError, ConnectionResetError):
+            self.close()
             sys.exit(0)
+
+
+def _pipe(held: ExitStack) -> tuple[int, int]:
+    """A pipe that is closed with `held`."""
+    ends = os.pipe2(os.O_CLOEXEC)
+    for fd in ends:
+        held.callback(os.close, fd)
+    return ends
 
 
 def _become_worker(channel_fd: int, out: int, err: int, folder: Path, parent: int) -> NoReturn:
@@ -192,9 +220,13 @@ def main() -> None:
     die_with_parent(arguments.parent)
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=arguments.fd)
     server = ForkServer(control, arguments.scratch)
-    importlib.import_module("hybrid_runtime.classical.worker")
+    from hybrid_runtime.classical import worker
+
     server.preload(arguments.preload)
+    # Workers are born with their stop signal held back: until they handle it, it would kill them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {worker.STOP_SIGNAL})
     server.serve()
+    server.close()
 
 
 if __name__ == "__main__":

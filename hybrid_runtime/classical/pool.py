@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
 
 
+# A guess: each takes about 40 MB once it computes, and they share the node's cores.
+MOST_WORKERS = 64
+
+
 class WorkerHandle:
     """One worker: its channel, its output, and the means to interrupt or kill it."""
 
@@ -32,6 +36,7 @@ class WorkerHandle:
         self.stdout = stdout
         self.stderr = stderr
         self._pidfd = pidfd
+        self._closed = False
 
     def interrupt(self) -> None:
         """Ask the algorithm to stop where it is computing."""
@@ -46,13 +51,18 @@ class WorkerHandle:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
+        if self._closed:
+            return
         try:
             signal.pidfd_send_signal(self._pidfd, number)
         except ProcessLookupError:
             return  # it has ended: what the signal was for
 
     def close(self) -> None:
-        """Let go of its descriptors; a living worker sees its channel close and ends."""
+        """Let go of its descriptors; a living worker sees its channel close and ends. Closing twice is allowed."""
+        if self._closed:
+            return
+        self._closed = True
         self.channel.close()
         for fd in (self.stdout, self.stderr, self._pidfd):
             os.close(fd)
@@ -62,9 +72,18 @@ class WorkerHandle:
 
 
 class Pool:
-    """Warm workers of one environment. Used by the dispatcher's loop, which waits on `fileno()`."""
+    """Warm workers of one environment. Used by the dispatcher's loop, which waits on `fileno()`.
 
-    def __init__(self, scratch: Path, *, warm: int = 1, preload: tuple[str, ...] = PRELOAD) -> None:
+    Args:
+        scratch: Folder below which each worker gets its own.
+        warm: Workers kept ready.
+        most: Workers that jobs may have at the same time; further jobs wait.
+        preload: Modules that workers are born with.
+    """
+
+    def __init__(
+        self, scratch: Path, *, warm: int = 1, most: int = MOST_WORKERS, preload: tuple[str, ...] = PRELOAD
+    ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = interpreter("hybrid_runtime.classical.forkserver", "--fd", str(theirs.fileno()))
         command += ["--parent", str(os.getpid()), "--scratch", str(scratch)]
@@ -79,6 +98,7 @@ class Pool:
         self._socket = ours
         self._decoder = msgspec.msgpack.Decoder(FromForkServer)
         self._warm = warm
+        self._most = most
         self._idle: deque[WorkerHandle] = deque()
         self._starting = 0
         self._requests = 0
@@ -86,10 +106,10 @@ class Pool:
         self._dead: set[int] = set()
         self.isolation: str | None = None
         self.missing: dict[str, str] = {}
-        self._fill()
+        self._fill(warm)
 
-    def _fill(self) -> None:
-        while len(self._idle) + self._starting < self._warm:
+    def _fill(self, wanted: int) -> None:
+        while len(self._idle) + self._starting < wanted:
             self._starting += 1
             self._requests += 1
             try:
@@ -98,7 +118,13 @@ class Pool:
                 raise ChannelClosed("the fork server is gone") from error
 
     def lease_nowait(self) -> WorkerHandle | None:
-        """A warm worker, for one job only; None while there is none: `on_readable` will bring one."""
+        """A warm worker, for one job only; None while there is none: `on_readable` will bring one.
+
+        Raises:
+            ChannelClosed: the fork server is gone.
+        """
+        if len(self._busy) >= self._most:
+            return None
         while self._idle:
             worker = self._idle.popleft()
             if worker.pid in self._dead:
@@ -106,9 +132,9 @@ class Pool:
                 worker.close()
                 continue
             self._busy.add(worker.pid)
-            self._fill()
+            self._fill(self._warm)
             return worker
-        self._fill()
+        self._fill(max(self._warm, 1))
         return None
 
     def on_readable(self) -> list[tuple[int, int]]:
@@ -116,8 +142,12 @@ class Pool:
 
         Raises:
             ChannelClosed: the fork server is gone, and all its workers with it.
+            InternalError: one worker could not be started, and no other is on its way.
         """
-        data, fds, _, _ = socket.recv_fds(self._socket, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._socket, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError as error:
+            raise ChannelClosed("the fork server is gone") from error
         if not data:
             raise ChannelClosed("the fork server is gone")
         try:
@@ -125,9 +155,8 @@ class Pool:
         except msgspec.DecodeError as error:
             raise ProtocolError(f"malformed message from the fork server: {error}") from None
         if isinstance(message, Spawned):
-            channel, out, err, pidfd = fds
             self._starting -= 1
-            self._idle.append(WorkerHandle(message.pid, SeqPacketChannel.from_fd(channel), out, err, pidfd))
+            self._take_in(message.pid, fds)
         elif isinstance(message, Exited):
             if message.pid in self._busy:
                 self._busy.discard(message.pid)
@@ -136,8 +165,23 @@ class Pool:
         elif isinstance(message, Preloaded):
             self.isolation, self.missing = message.isolation, message.missing
         else:
-            raise InternalError(message.text)
+            self._starting -= 1
+            self._refuse(message.text)
         return []
+
+    def _take_in(self, pid: int, fds: list[int]) -> None:
+        if len(fds) == 4:
+            channel, out, err, pidfd = fds
+            self._idle.append(WorkerHandle(pid, SeqPacketChannel.from_fd(channel), out, err, pidfd))
+            return
+        # Descriptors beyond this process's limit are dropped by the kernel; the worker ends with its channel.
+        for fd in fds:
+            os.close(fd)
+        self._refuse("cannot take in a worker: too many files are open in this process")
+
+    def _refuse(self, text: str) -> None:
+        if not self._idle and not self._starting:
+            raise InternalError(text)
 
     def fileno(self) -> int:
         """The descriptor to wait on for `on_readable`."""

@@ -23,7 +23,7 @@ class WorkerPort(Protocol):
         """Have it write to its stderr where it is."""
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """End it, whatever it does. After `close` it does nothing."""
 
     def close(self) -> None:
         """Let go of its descriptors."""
@@ -33,10 +33,19 @@ class ClassicalPort(Protocol):
     """A source of workers."""
 
     def lease_nowait(self) -> WorkerPort | None:
-        """A worker for one job; None while there is none: it becomes readable when there is."""
+        """A worker for one job; None while there is none: it becomes readable when there is.
+
+        Raises:
+            ChannelClosed: there will be none ever.
+        """
 
     def on_readable(self) -> list[tuple[int, int]]:
-        """Take in news; the leased workers that ended, as (pid, exit status)."""
+        """Take in news; the leased workers that ended, as (pid, exit status).
+
+        Raises:
+            InternalError: a worker could not be started, and no other is on its way.
+            ChannelClosed: there will be none ever, and those leased are gone.
+        """
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
