@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.algorithm import Done, HybridAlgorithm, HybridFunction, StopExecution
 from hybrid_runtime.circuit import Circuit
-from hybrid_runtime.errors import HybridRuntimeError, StopRequested, UserCodeError
+from hybrid_runtime.errors import CircuitRejected, StopRequested, UserCodeError
 from hybrid_runtime.limits import StopReason
 
 if TYPE_CHECKING:
@@ -51,19 +51,19 @@ def drive(algorithm: Any, context: Context, finalizing: Callable[[], None]) -> A
 def _drive_lifecycle(
     algorithm: type[HybridAlgorithm] | HybridAlgorithm, context: Context, finalizing: Callable[[], None]
 ) -> Any:
-    history = context.history
     try:
         instance = algorithm() if isinstance(algorithm, type) else algorithm
-        request: Any = instance.initialize(context)
     except StopExecution as stop:
-        history.done = stop.value
-        return None
+        return stop.value
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
         raise Failure("initialize", error) from None
-    failure = _step_lifecycle(instance, request, context)
+    failure = _step_lifecycle(instance, context)
     finalizing()
+    history = context.history
     try:
         value = instance.finalize(history)
+    except StopExecution as stop:
+        value = stop.value
     except StopRequested:
         late = UserCodeError(
             "finalize asked for circuits after the job was stopped: check context.stop_requested first"
@@ -71,27 +71,35 @@ def _drive_lifecycle(
         raise failure or Failure("finalize", late, history.done) from None
     except BaseException as error:  # noqa: BLE001 - as above
         raise failure or Failure("finalize", error, history.done) from None
+    if isinstance(value, Done):
+        value = value.value
     if failure is not None:
         failure.value = value
         raise failure
     return value
 
 
-def _step_lifecycle(instance: HybridAlgorithm, request: Any, context: Context) -> Failure | None:
-    """Step until the algorithm is done or stopped; the failure, if it raised."""
+def _step_lifecycle(instance: HybridAlgorithm, context: Context) -> Failure | None:
+    """Initialize, and step until the algorithm is done or stopped; the failure, if it raised.
+
+    Raises:
+        Failure: it raised, or was stopped, before there was anything to finalize.
+    """
     history = context.history
     stage = "initialize"
     try:
+        request: Any = instance.initialize(context)
         while not isinstance(request, Done):
-            _check_request(request, instance, stage)
+            request = _checked_request(request, instance, stage)
             results = context.run(request)
             stage = "execute"
             request = instance.execute(results)
         history.done = request.value
     except StopExecution as stop:
         history.done = stop.value
-    except StopRequested:
-        return None
+    except StopRequested as stop:
+        if not context.asked:
+            raise Failure(stage, stop) from None
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
         if not history.steps:
             raise Failure(stage, error) from None
@@ -100,24 +108,37 @@ def _step_lifecycle(instance: HybridAlgorithm, request: Any, context: Context) -
     return None
 
 
-def _check_request(request: object, instance: HybridAlgorithm, stage: str) -> None:
-    """Say which method returned nonsense: no line of the user's is on the stack by then."""
+def _checked_request(request: Any, instance: HybridAlgorithm, stage: str) -> Any:
+    """A circuit, or a list of what there is instead.
+
+    Raises:
+        UserCodeError: it is neither; the text names the method, for no line of the user's is on the stack by then.
+    """
     if isinstance(request, Circuit):
-        return
-    what: str
-    if request is None:
-        what = "nothing (None)"
-    elif isinstance(request, str):
-        what = "text: write Circuit(text)"
-    elif hasattr(request, "__iter__"):
-        return  # Context.run checks each item
+        return request
+    if not isinstance(request, str) and hasattr(request, "__iter__"):
+        items = list(request)
+        strange = [item for item in items if not isinstance(item, Circuit)]
+        if not strange:
+            return items
+        problem = f"a sequence that holds {_named(strange[0])}"
     else:
-        what = f"{type(request).__name__}"
+        problem = _named(request)
     code = getattr(getattr(type(instance), stage), "__code__", None)
     where = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
     raise UserCodeError(
-        f"{type(instance).__name__}.{stage}{where} must return a Circuit, a list of them or Done, not {what}"
+        f"{type(instance).__name__}.{stage}{where} must return a Circuit, a list of them or Done, not {problem}"
     )
+
+
+def _named(value: object) -> str:
+    if value is None:
+        return "nothing (None)"
+    if isinstance(value, str):
+        return "text: write Circuit(text)"
+    if isinstance(value, type):
+        return f"the class {value.__name__}: write {value.__name__}(…)"
+    return type(value).__name__
 
 
 def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> Any:
@@ -128,8 +149,9 @@ def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> An
             returned = _drive_generator(returned, context)
         if isinstance(returned, Done):
             returned = history.done = returned.value
-        elif inspect.iscoroutine(returned):
-            returned.close()
+        elif inspect.iscoroutine(returned) or inspect.isasyncgen(returned):
+            if inspect.iscoroutine(returned):
+                returned.close()  # else Python warns that it was never awaited
             raise UserCodeError(f"{algorithm.__name__} is an async function: write it with def, and without await")
         return returned
     except StopExecution as stop:
@@ -161,7 +183,7 @@ def _drive_generator(generator: Generator[Any, Any, Any], context: Context) -> A
                 generator.close()
                 raise
             send = _thrower(generator, stop)
-        except (HybridRuntimeError, TypeError) as error:
+        except (CircuitRejected, TypeError) as error:
             # A refused circuit, or something that is no circuit: raised at the user's own `yield`.
             send = _thrower(generator, error)
         else:

@@ -9,6 +9,7 @@ import hybrid_runtime
 from hybrid_runtime.errors import ErrorData, HybridRuntimeError, StopRequested, error_classes
 
 _OURS = str(Path(hybrid_runtime.__file__).parent) + "/"
+MAX_KIND = 100
 MAX_TEXT = 4_000
 MAX_TRACEBACK = 40_000
 
@@ -36,7 +37,7 @@ def _describe(error: BaseException, prefix: str | None) -> ErrorData:
     lines = "".join(summary.format(chain=True))
     if prefix:
         lines = lines.replace(prefix, "")
-    where = _where(summary, prefix)
+    where = _where(summary, error, prefix)
     text = _text(error)
     kind = type(error).__name__
     family = kind if isinstance(error, HybridRuntimeError) and kind in error_classes() else "UserCodeError"
@@ -48,7 +49,7 @@ def _describe(error: BaseException, prefix: str | None) -> ErrorData:
     if where and ", in ".join(where.split(", in ")[:-1] or [where]) not in text:
         text = f"{text} ({where})"
     shown = lines[-MAX_TRACEBACK:] if summary.stack else None
-    return ErrorData(kind=kind, text=text[:MAX_TEXT], traceback=shown, family=family)
+    return ErrorData(kind=kind[:MAX_KIND], text=text[:MAX_TEXT], traceback=shown, family=family)
 
 
 def _text(error: BaseException) -> str:
@@ -81,12 +82,12 @@ def _is_ours(filename: str) -> bool:
     return filename.startswith((_OURS, "<frozen importlib"))
 
 
-def _where(summary: traceback.TracebackException, prefix: str | None) -> str | None:
+def _where(summary: traceback.TracebackException, error: BaseException, prefix: str | None) -> str | None:
     """The user's line nearest to the error: their own file's rather than a library's."""
     if summary.stack:
         own = [frame for frame in summary.stack if prefix and frame.filename.startswith(prefix)]
         frame = (own or [f for f in summary.stack if "site-packages" not in f.filename] or list(summary.stack))[-1]
         return f"{frame.filename}, line {frame.lineno}, in {frame.name}"
-    if issubclass(summary.exc_type or BaseException, SyntaxError):
+    if isinstance(error, SyntaxError):
         return f"{summary.filename}, line {summary.lineno}"
     return None
