@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.machine import NIL, Machine
-from hybrid_runtime.dispatcher.output import Output, clean
+from hybrid_runtime.dispatcher.output import Output
 from hybrid_runtime.dispatcher.programs import Programs
 from hybrid_runtime.errors import ErrorData
 from hybrid_runtime.job import JobState
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hybrid_runtime.dispatcher.ports import WorkerPort
 
 REPORT_EVERY_S = 0.1
-MAX_LOG_LINES = 20_000
 
 
 class Job:
@@ -45,7 +44,8 @@ class Job:
         self.requests = 0
         self.timer = float("inf")
         self.report_at = now
-        self._lines = 0
+        self.report_timed = False
+        self.told_state: JobState | None = None
 
     @staticmethod
     def load(submit: Submit, backend: Capabilities) -> Load:
@@ -66,17 +66,11 @@ class Job:
         """What has happened since the last report."""
         self.report_at = now + REPORT_EVERY_S
         machine = self.machine
+        self.told_state = machine.state
         news: list[Progress | Log] = []
-        if machine.fresh_logs:
-            lines, machine.fresh_logs = machine.fresh_logs, []
-            room = MAX_LOG_LINES - self._lines
-            self._lines += len(lines)
-            if room > 0:
-                kept = [clean(part) for line in lines[:room] for part in line.split("\n")]
-                if len(lines) >= room:
-                    kept.append(f"… log cut: {MAX_LOG_LINES} lines are kept")
-                news.append(Log(self.job_id, "log", kept))
-        metrics, machine.fresh_metrics = machine.fresh_metrics, []
+        metrics, lines = machine.notes.fresh()
+        if lines:
+            news.append(Log(self.job_id, "log", lines))
         usage = machine.usage
         news.append(Progress(self.job_id, machine.state, usage.steps, usage.shots, metrics))
         return news

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybrid_runtime.errors import ChannelClosed
 from hybrid_runtime.protocol.messages import encode
-from hybrid_runtime.protocol.seqpacket import SeqPacketChannel, chunks
+from hybrid_runtime.protocol.seqpacket import PACKET_BYTES, SeqPacketChannel, chunks
 
 if TYPE_CHECKING:
     import msgspec
@@ -26,6 +26,7 @@ class Link:
         self._epoll = epoll
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
+        self._watched = True
         epoll.register(self.fd, select.EPOLLIN)
 
     def send(self, message: msgspec.Struct) -> None:
@@ -34,6 +35,8 @@ class Link:
         Raises:
             ChannelClosed: the peer is gone, or has stopped reading.
         """
+        if not self._watched:
+            raise ChannelClosed("this end of a local channel has been given up")
         data = encode(message)
         if self._waiting or not self._send_now(data):
             packets = chunks(data)
@@ -46,7 +49,7 @@ class Link:
             self.on_writable()
 
     def _send_now(self, data: bytes) -> bool:
-        return len(data) <= 65536 and self.channel.send_nowait(data)
+        return len(data) <= PACKET_BYTES and self.channel.send_nowait(data)
 
     def on_writable(self) -> None:
         """The peer has room: send what was kept."""
@@ -57,11 +60,9 @@ class Link:
         self._waiting_bytes = 0
         self._epoll.modify(self.fd, select.EPOLLIN)
 
-    @property
-    def idle(self) -> bool:
-        """Whether everything has been sent."""
-        return not self._waiting
-
     def close(self) -> None:
-        """Stop watching the channel; whoever owns it closes it."""
-        self._epoll.unregister(self.fd)
+        """Stop watching the channel; whoever owns it closes it. Closing twice is allowed."""
+        if self._watched:
+            self._watched = False
+            self._waiting.clear()
+            self._epoll.unregister(self.fd)

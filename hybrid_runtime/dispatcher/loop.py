@@ -14,7 +14,6 @@ Nothing here blocks but `epoll`.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import select
 import time
@@ -22,26 +21,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher.backend import EXECUTE_TIMEOUT_S, Backend
 from hybrid_runtime.dispatcher.jobs import Job
 from hybrid_runtime.dispatcher.link import Link
 from hybrid_runtime.dispatcher.output import Output, fault_traceback
-from hybrid_runtime.errors import ChannelClosed, ErrorData, HybridRuntimeError, ProtocolError
+from hybrid_runtime.dispatcher.timers import Timers
+from hybrid_runtime.errors import ChannelClosed, ErrorData, HybridRuntimeError, InternalError, ProtocolError, as_data
 from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Log, Open, Submit, ToDispatcher, Unavailable
-from hybrid_runtime.protocol.messages import (
-    PROTOCOL_VERSION,
-    Capabilities,
-    Execute,
-    Executed,
-    Failure,
-    Forget,
-    FromQuantum,
-    FromWorker,
-    Serving,
-    Stop,
-    decode,
-    decoder,
-    derive_seed,
-)
+from hybrid_runtime.protocol.messages import Capabilities, Executed, FromWorker, Stop, decode, decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,33 +37,39 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _now = time.perf_counter
-EXECUTE_TIMEOUT_S = 3600.0
+# The timer of the backend's present request; all others have a job's name.
+_OVERDUE = ""
 
 
 class Dispatcher:
     """Serves one backend. `run` returns when the client's end of the control channel closes."""
 
-    def __init__(self, control: SeqPacketChannel, classical: ClassicalPort, quantum: SeqPacketChannel) -> None:
+    def __init__(
+        self,
+        control: SeqPacketChannel,
+        classical: ClassicalPort,
+        quantum: SeqPacketChannel,
+        *,
+        execute_timeout_s: float = EXECUTE_TIMEOUT_S,
+    ) -> None:
         self._epoll = select.epoll()
         self._control = Link(control, self._epoll)
-        self._quantum = Link(quantum, self._epoll)
+        self._backend = Backend(quantum, self._epoll, execute_timeout_s)
         self._classical = classical
-        self._backend: Capabilities | None = None
+        # Why no job can be run any more: the backend or the classical runtime did not start, or is gone.
+        self._gone: ErrorData | None = None
         self._from_worker = decoder(FromWorker)
-        self._from_quantum = decoder(FromQuantum)
         self._from_client = decoder(ToDispatcher)
         self._jobs: dict[str, Job] = {}
         self._by_pid: dict[int, Job] = {}
         self._waiting: deque[Submit] = deque()
-        self._asking: deque[tuple[Job, Run]] = deque()
-        self._running: tuple[int, Job] | None = None
-        self._requests = itertools.count(1)
         self._programs = itertools.count(1)
-        self._timers: list[tuple[float, int, Job]] = []
-        self._ties = itertools.count()
+        self._deadlines = Timers()
+        self._reports = Timers()
+        self._overdue_timer = float("inf")
         self._handlers: dict[int, Callable[[int], None]] = {
             self._control.fd: self._on_control,
-            self._quantum.fd: self._on_quantum,
+            self._backend.fd: self._on_quantum,
             classical.fileno(): self._on_classical,
         }
         self._epoll.register(classical.fileno(), select.EPOLLIN)
@@ -90,7 +83,7 @@ class Dispatcher:
                 handler = handlers.get(fd)
                 if handler is not None:  # None: an earlier event of this round ended the job
                     handler(events)
-            if self._timers:
+            if self._deadlines or self._reports:
                 self._expire()
         for job in list(self._jobs.values()):
             job.worker.kill()
@@ -98,14 +91,18 @@ class Dispatcher:
         self._epoll.close()
 
     def _patience(self) -> float:
-        return max(0.0, self._timers[0][0] - _now()) if self._timers else -1
+        if not self._deadlines and not self._reports:
+            return -1.0
+        now = _now()
+        first, second = self._deadlines.patience(now), self._reports.patience(now)
+        return max(first, second) if min(first, second) < 0 else min(first, second)
 
     # ------------------------------------------------------------------ the client
 
     def _on_control(self, events: int) -> None:
-        if events & select.EPOLLOUT:
-            self._control.on_writable()
         try:
+            if events & select.EPOLLOUT:
+                self._control.on_writable()
             data = self._control.channel.receive_nowait()
         except ChannelClosed:
             self._open = False
@@ -114,6 +111,9 @@ class Dispatcher:
             return
         message = decode(self._from_client, data)
         if isinstance(message, Submit):
+            if self._gone is not None:
+                self._tell(Job.never_started(message, self._gone))
+                return
             self._waiting.append(message)
             self._start_waiting()
         elif isinstance(message, Cancel):
@@ -144,9 +144,12 @@ class Dispatcher:
                 job = self._by_pid.pop(pid, None)
                 if job is not None:
                     self._drain_worker(job, status)
+        except InternalError as error:
+            # One worker could not be started: jobs that have theirs go on.
+            if self._waiting:
+                self._tell(Job.never_started(self._waiting.popleft(), as_data(error)))
         except HybridRuntimeError as error:
-            self._fail_all(ErrorData(kind="InternalError", text=f"the classical runtime failed: {error}"))
-            return
+            self._lose_classical(error)
         self._start_waiting()
 
     def _drain_worker(self, job: Job, status: int) -> None:
@@ -162,14 +165,18 @@ class Dispatcher:
         if job.job_id in self._jobs:
             for output in job.outputs:
                 self._log(job, output.name, output.drain())
-            self._act(job, job.machine.on_lost(status, fault_traceback(job.outputs[1].last), _now()))
+            self._act(job, job.machine.on_lost(status, fault_traceback(job.outputs[1].last_lines()), _now()))
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._backend is not None:
-            worker = self._classical.lease_nowait()
+        while self._waiting and self._backend.capabilities is not None:
+            try:
+                worker = self._classical.lease_nowait()
+            except ChannelClosed as error:
+                self._lose_classical(error)
+                return
             if worker is None:
                 return
-            self._start(self._waiting.popleft(), worker, self._backend)
+            self._start(self._waiting.popleft(), worker, self._backend.capabilities)
 
     def _start(self, submit: Submit, worker: WorkerPort, backend: Capabilities) -> None:
         link = Link(worker.channel, self._epoll)
@@ -213,8 +220,8 @@ class Dispatcher:
         self._act(job, job.machine.on_message(message, now))
         if job.machine.deadline < job.timer:
             self._watch(job)
-        if now >= job.report_at:
-            self._report(job)
+        if job.job_id in self._jobs:
+            self._report_soon(job, now)
 
     def _on_output(self, job: Job, output: Output) -> None:
         lines, more = output.read()
@@ -230,81 +237,55 @@ class Dispatcher:
     # ------------------------------------------------------------------ the quantum runtime
 
     def _on_quantum(self, events: int) -> None:
+        serving = self._backend.capabilities is not None
         try:
-            if events & select.EPOLLOUT:
-                self._quantum.on_writable()
-            data = self._quantum.channel.receive_nowait()
-            if data is None:
-                return
-            message = decode(self._from_quantum, data)
-        except (ChannelClosed, ProtocolError) as error:
-            self._on_quantum_lost(error)
+            answer = self._backend.on_event(events)
+        except HybridRuntimeError as error:
+            self._lose_backend(error)
             return
-        if type(message) is Serving:
-            self._on_serving(message)
-        elif self._running is not None and self._running[0] == message.request:
-            job = self._running[1]
-            self._running = None
-            if self._asking:
-                self._ask_next()
-            now = _now()
-            machine = job.machine
-            if type(message) is Executed:
-                self._act(job, machine.on_executed(message, now))
-            else:
-                self._act(job, machine.on_failure(message, now))
-            if machine.deadline < job.timer:
-                self._watch(job)
-        elif type(message) is Failure:
-            self._unavailable(message.error)
-
-    def _on_serving(self, message: Serving) -> None:
-        if message.version != PROTOCOL_VERSION:
-            text = f"the quantum runtime speaks protocol {message.version}, this dispatcher {PROTOCOL_VERSION}"
-            self._unavailable(ErrorData(kind="ProtocolError", text=text, family="ProtocolError"))
+        if answer is None:
+            if not serving and self._backend.capabilities is not None:
+                self._tell(Open(self._backend.capabilities))
+                self._start_waiting()
             return
-        self._backend = message.capabilities
-        self._tell(Open(message.capabilities))
-        self._start_waiting()
+        job, message = answer
+        if job.job_id not in self._jobs:
+            return  # it ended while its circuits ran
+        now = _now()
+        machine = job.machine
+        if type(message) is Executed:
+            self._act(job, machine.on_executed(message, now))
+        else:
+            self._act(job, machine.on_failure(message, now))  # type: ignore[arg-type]
+        if machine.deadline < job.timer:
+            self._watch(job)
 
-    def _on_quantum_lost(self, error: HybridRuntimeError) -> None:
-        self._epoll.modify(self._quantum.fd, 0)
-        data = ErrorData(kind="BackendFailed", text=f"the quantum runtime is gone: {error}", family="BackendFailed")
-        self._running = None
-        self._asking.clear()
+    def _lose_backend(self, error: HybridRuntimeError) -> None:
+        self._handlers.pop(self._backend.fd, None)
+        self._backend.give_up()
+        data = as_data(error)
         self._unavailable(data)
         now = _now()
         for job in list(self._jobs.values()):
             self._act(job, job.machine.on_backend_lost(data, now))
             self._watch(job)
 
-    def _unavailable(self, error: ErrorData) -> None:
-        self._tell(Unavailable(error))
-        while self._waiting:
-            self._tell(Job.never_started(self._waiting.popleft(), error))
-
-    def _fail_all(self, error: ErrorData) -> None:
-        self._epoll.unregister(self._classical.fileno())
-        self._unavailable(error)
+    def _lose_classical(self, error: HybridRuntimeError) -> None:
+        if self._handlers.pop(self._classical.fileno(), None):
+            self._epoll.unregister(self._classical.fileno())
+        data = ErrorData(kind="InternalError", text=f"the classical runtime failed: {error}")
+        self._unavailable(data)
         now = _now()
         for job in list(self._jobs.values()):
-            self._act(job, job.machine.on_runtime_lost(error, now))
+            self._act(job, job.machine.on_runtime_lost(data, now))
 
-    def _ask_next(self) -> None:
-        """Send the next waiting request. First come, first served."""
-        job, run = self._asking.popleft()
-        request = next(self._requests)
-        self._running = (request, job)
-        job.requests += 1
-        send = self._quantum.send
-        try:
-            for define in run.define:
-                send(define)
-            send(Execute(request, run.calls, derive_seed(job.seed, job.requests), EXECUTE_TIMEOUT_S))
-            if run.forget:
-                send(Forget(run.forget))
-        except ChannelClosed as error:
-            self._on_quantum_lost(error)
+    def _unavailable(self, error: ErrorData) -> None:
+        """No job can be run from now on."""
+        if self._gone is None:
+            self._gone = error
+            self._tell(Unavailable(error))
+        while self._waiting:
+            self._tell(Job.never_started(self._waiting.popleft(), self._gone))
 
     # ------------------------------------------------------------------ actions and timers
 
@@ -312,9 +293,7 @@ class Dispatcher:
         for action in actions:
             kind = type(action)
             if kind is Run:
-                self._asking.append((job, action))  # type: ignore[arg-type]
-                if self._running is None:
-                    self._ask_next()
+                self._ask(job, action)  # type: ignore[arg-type]
             elif kind is Tell:
                 self._send(job, action.message)  # type: ignore[union-attr]
             elif kind is Interrupt:
@@ -326,6 +305,15 @@ class Dispatcher:
                 job.worker.kill()
             elif kind is End:
                 self._end(job, action)  # type: ignore[arg-type]
+
+    def _ask(self, job: Job, run: Run) -> None:
+        if self._gone is not None:
+            self._act(job, job.machine.on_backend_lost(self._gone, _now()))
+            return
+        self._backend.ask(job, run)
+        if self._backend.deadline < self._overdue_timer:
+            self._overdue_timer = self._backend.deadline
+            self._deadlines.add(self._overdue_timer, _OVERDUE)
 
     def _send(self, job: Job, message: object) -> None:
         try:
@@ -343,22 +331,24 @@ class Dispatcher:
 
     def _release(self, job: Job) -> None:
         del self._jobs[job.job_id]
-        self._asking = deque(entry for entry in self._asking if entry[0] is not job)
+        self._backend.drop(job)
         for output in job.outputs:
             if self._handlers.pop(output.fd, None):
                 self._epoll.unregister(output.fd)
         self._forget_link(job)
         job.worker.close()
-        numbers = job.machine.programs.all_numbers()
-        if numbers and self._open:
-            try:
-                self._quantum.send(Forget(numbers))
-            except ChannelClosed:
-                return  # the quantum runtime is gone, and its programs with it
 
     def _forget_link(self, job: Job) -> None:
         if self._handlers.pop(job.link.fd, None):
             job.link.close()
+
+    def _report_soon(self, job: Job, now: float) -> None:
+        """Tell the client what is new: a change of state now, the rest when the last report is long enough ago."""
+        if now >= job.report_at or job.machine.state is not job.told_state:
+            self._report(job)
+        elif not job.report_timed and job.machine.notes.waiting:
+            job.report_timed = True
+            self._reports.add(job.report_at, job.job_id)
 
     def _report(self, job: Job) -> None:
         for message in job.news(_now()):
@@ -366,19 +356,31 @@ class Dispatcher:
 
     def _watch(self, job: Job) -> None:
         """See to it that the loop wakes up for the job's deadline."""
-        deadline = job.machine.deadline
-        job.timer = deadline
-        if deadline != float("inf"):
-            heapq.heappush(self._timers, (deadline, next(self._ties), job))
+        job.timer = job.machine.deadline
+        self._deadlines.add(job.timer, job.job_id)
 
     def _expire(self) -> None:
         now = _now()
-        while self._timers and self._timers[0][0] <= now:
-            _, _, job = heapq.heappop(self._timers)
-            if job.job_id not in self._jobs:
-                continue
-            # Deadlines move on with every step, and the heap is not told: look at where it is now.
-            if job.machine.deadline <= now:
-                self._act(job, job.machine.on_deadline(now))
-            if job.job_id in self._jobs:
+        for name in self._deadlines.due(now):
+            job = self._jobs.get(name)
+            if job is not None:
+                # Deadlines move on with every step, and the timers are not told: look at where it is now.
+                if job.machine.deadline <= now:
+                    self._act(job, job.machine.on_deadline(now))
                 self._watch(job)
+            elif name == _OVERDUE:
+                self._check_overdue(now)
+        for name in self._reports.due(now):
+            job = self._jobs.get(name)
+            if job is not None:
+                job.report_timed = False
+                if now >= job.report_at and job.machine.notes.waiting:
+                    self._report(job)
+
+    def _check_overdue(self, now: float) -> None:
+        try:
+            self._backend.check_overdue(now)
+        except HybridRuntimeError as error:
+            self._lose_backend(error)
+        self._overdue_timer = self._backend.deadline
+        self._deadlines.add(self._overdue_timer, _OVERDUE)

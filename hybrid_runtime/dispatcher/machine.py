@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher.notes import Notes, presentable
 from hybrid_runtime.dispatcher.output import how_it_died
 from hybrid_runtime.dispatcher.stop import Usage
 from hybrid_runtime.errors import CircuitRejected, ErrorData, HybridRuntimeError, ProtocolError, as_data
@@ -38,12 +39,12 @@ from hybrid_runtime.protocol.messages import (
     Stop,
 )
 from hybrid_runtime.timing import Stopwatch
+from hybrid_runtime.values import MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
     from hybrid_runtime.dispatcher.programs import Programs
 
 NIL = b"\xc0"
-MAX_METRICS = 1_000_000
 # Time that a worker has to write where it is before it is killed; faulthandler needs about a millisecond.
 DUMP_S = 0.05
 
@@ -60,10 +61,7 @@ class Machine:
         self.watch = Stopwatch(now)
         self.stopping: StopReason | None = None
         self.isolation = ""
-        self.last_metrics: dict[str, float] = {}
-        self.fresh_metrics: list[tuple[str, float]] = []
-        self.fresh_logs: list[str] = []
-        self._metrics_seen = 0
+        self.notes = Notes()
         self._number = 0
         self._waiting = False
         self._stop_sent = False
@@ -114,14 +112,16 @@ class Machine:
                 programs.forget(step.forget)
         except CircuitRejected as error:
             programs.forget(step.forget)
+            self.watch.turned_down(now)
+            if self.stopping is not None:
+                return self._answer_stop(self.stopping, now)
             self._think_from(now)
-            self.watch.answered(now)
-            return [] if self._stop_sent else [Tell(Refused(step.number, as_data(error)))]
+            return [Tell(Refused(step.number, as_data(error)))]
         except ProtocolError as error:
             return self.on_violation(error, now)
         reason = self.stopping or self.usage.verdict(shots, now)
         if reason is not None:
-            self.watch.answered(now)
+            self.watch.turned_down(now)
             return self._answer_stop(reason, now)
         self._number += 1
         self._waiting = True
@@ -130,29 +130,31 @@ class Machine:
         return [Run(calls, define, forget)]
 
     def _answer_stop(self, reason: StopReason, now: float) -> list[Action]:
-        if self.stopping is None:
-            self.stopping = reason
-            self.deadline = now + self.limits.finalize_s
+        self.stopping = self.stopping or reason
         self._move(JobState.FINALIZING)
         if self._stop_sent:
             return []  # the Stop that an interrupt sent is what the worker reads as its answer
         self._stop_sent = True
+        self.deadline = now + self.limits.finalize_s
         return [Tell(Stop(self.stopping.value))]
 
     def _on_finished(self, message: Finished, now: float) -> list[Action]:
         self._take_notes(message.metrics, message.logs)
+        if len(message.value) > MAX_VALUE_BYTES:
+            return self.on_violation(ProtocolError("the worker sent a value larger than any it may send"), now)
         if self._error is not None:
             return self._end(JobState.FAILED, message.value, self._error, now)
         return self._end(JobState.COMPLETED, message.value, None, now)
 
     def _on_failed(self, message: Failed, now: float) -> list[Action]:
         self._take_notes(message.metrics, message.logs)
-        error = self._error or message.error
+        error = self._error or presentable(message.error)
+        value = message.value if len(message.value) <= MAX_VALUE_BYTES else NIL
         if self.stopping is not None and error.family == "AlgorithmTimeout":
             error = self._stopped_early(error)
             if self.stopping is StopReason.CANCELLED:
-                return self._end(JobState.CANCELLED, message.value, error, now)
-        return self._end(JobState.FAILED, message.value, error, now)
+                return self._end(JobState.CANCELLED, value, error, now)
+        return self._end(JobState.FAILED, value, error, now)
 
     def _stopped_early(self, error: ErrorData) -> ErrorData:
         """The algorithm was stopped before its first step: say by what, keeping the line it was at."""
@@ -210,7 +212,7 @@ class Machine:
         if not self._waiting:
             return []
         self._waiting = False
-        self.watch.answered(now)
+        self.watch.turned_down(now)
         if message.error.family == "CircuitRejected":
             self._think_from(now)
             self._number -= 1
@@ -220,10 +222,12 @@ class Machine:
     def on_backend_lost(self, error: ErrorData, now: float) -> list[Action]:
         """The quantum runtime is gone."""
         if not self._waiting:
+            if self.state is JobState.FINALIZING:
+                return []  # it needs the backend no more; if it asks all the same, it is told then
             self._error = self._error or error
             return self._interrupt(StopReason.ERROR, now)
         self._waiting = False
-        self.watch.answered(now)
+        self.watch.turned_down(now)
         return self._backend_lost(error, now)
 
     def on_runtime_lost(self, error: ErrorData, now: float) -> list[Action]:
@@ -255,14 +259,14 @@ class Machine:
         if self._killed_for is not None:
             self.deadline = float("inf")  # its exit is what ends the job
             return [Kill()]
-        if self.stopping is not None or self.state is JobState.FINALIZING:
+        if self.stopping is not None or (self.state is JobState.FINALIZING and not self._waiting):
             return self._give_up(now)
         wall = self.usage.wall_deadline
         return self._interrupt(StopReason.WALL if wall is not None and now >= wall else StopReason.THINK, now)
 
     def _interrupt(self, reason: StopReason, now: float) -> list[Action]:
-        if self.state is JobState.FINALIZING:
-            return []
+        if self.state is JobState.FINALIZING and not self._waiting:
+            return []  # it is ending already, within its time for that
         self.stopping = reason
         self.deadline = now + self.limits.finalize_s
         # A worker that waits for results is told by the answer to its next step; one that computes, by a signal.
@@ -275,8 +279,7 @@ class Machine:
         if self._waiting:
             # It is the backend that has not come back: its answer, if it ever comes, is not waited for.
             self._waiting = False
-            self.watch.answered(now)
-            self.deadline = now + self.limits.finalize_s
+            self.watch.turned_down(now)
             return self._answer_stop(self.stopping or StopReason.ERROR, now)
         seconds = f"{self.limits.finalize_s:g} s"
         if self.stopping is None:
@@ -303,6 +306,8 @@ class Machine:
     def _think_from(self, now: float) -> None:
         """The algorithm's turn begins."""
         if self.stopping is not None:
+            # The results of the last step came after the stop: the algorithm has its time for ending from now.
+            self.deadline = now + self.limits.finalize_s
             return
         think = self.limits.think_s
         if self._finalize_begun:
@@ -312,14 +317,9 @@ class Machine:
         self.deadline = deadline if wall is None or deadline < wall else wall
 
     def _take_notes(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
+        self.notes.take(metrics, logs)
         if metrics:
-            self._metrics_seen += len(metrics)
-            if self._metrics_seen <= MAX_METRICS:
-                self.fresh_metrics += metrics
-            self.last_metrics.update(metrics)
             self.usage.metrics(metrics)
-        if logs:
-            self.fresh_logs += logs
 
     def _move(self, state: JobState) -> None:
         if state is not self.state:
@@ -328,9 +328,11 @@ class Machine:
 
     def _end(self, state: JobState, value: bytes, error: ErrorData | None, now: float) -> list[Action]:
         self._move(state)
+        self._waiting = False
+        last_metrics = self.notes.last
         reason = self.stopping or (StopReason.ERROR if error else StopReason.DONE)
-        if value == NIL and error is not None and self.last_metrics:
-            value = msgspec.msgpack.encode(self.last_metrics)
+        if value == NIL and error is not None and last_metrics:
+            value = msgspec.msgpack.encode(last_metrics)
         report = Ended(
             self.job_id,
             state,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +13,13 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 8192
 MAX_KEPT_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
+_MOST_READS = 8
+# Enough for the traceback that `faulthandler` leaves.
+_RECENT_BYTES = 32 * 1024
 
 
 class Output:
-    """One stream of one worker. `last` holds its newest lines."""
+    """One stream of one worker."""
 
     def __init__(self, name: str, fd: int) -> None:
         self.name = name
@@ -25,7 +27,8 @@ class Output:
         self._tail = b""
         self._kept = 0
         self._dropped = 0
-        self.last: deque[str] = deque(maxlen=200)
+        self._recent = b""
+        self._told_cut = False
         os.set_blocking(fd, False)
 
     def read(self) -> tuple[list[str], bool]:
@@ -38,50 +41,61 @@ class Output:
         except BlockingIOError:
             return [], True
         if not data:
-            return self.finish(), False
+            return self._finish(), False
         return self._lines(data), True
-
-    def _lines(self, data: bytes) -> list[str]:
-        room = MAX_KEPT_BYTES - self._kept
-        if len(data) > room:
-            self._dropped += len(data) - max(room, 0)
-            data = data[: max(room, 0)]
-        self._kept += len(data)
-        if not data:
-            return []
-        *lines, self._tail = (self._tail + data).split(b"\n")
-        while len(self._tail) > MAX_LINE_BYTES:
-            lines.append(self._tail[:MAX_LINE_BYTES])
-            self._tail = self._tail[MAX_LINE_BYTES:]
-        cleaned = [clean(line[:MAX_LINE_BYTES]) for line in lines]
-        self.last.extend(cleaned)
-        return cleaned
 
     def drain(self) -> list[str]:
         """Everything that is there to read now, and the unfinished last line."""
         lines: list[str] = []
-        while True:
+        # A pipe holds less; a writer that keeps pace with the reader must not keep it here.
+        for _ in range(_MOST_READS):
             try:
                 data = os.read(self.fd, _READ_BYTES)
             except BlockingIOError:
-                data = b""
+                break
             if not data:
-                return lines + self.finish()
+                break
             lines += self._lines(data)
-            if self._dropped:
-                # The bound is reached: whatever else is in the pipe would be dropped anyway.
-                return lines + self.finish()
+        return lines + self._finish()
 
-    def finish(self) -> list[str]:
+    def last_lines(self) -> list[str]:
+        """The newest lines, also of what was dropped."""
+        return [clean(line) for line in self._recent.split(b"\n")]
+
+    def _lines(self, data: bytes) -> list[str]:
+        self._recent = (self._recent + data)[-_RECENT_BYTES:]
+        room = MAX_KEPT_BYTES - self._kept
+        if len(data) > room:
+            self._dropped += len(data) - room
+            data = data[:room]
+        self._kept += len(data)
+        if not data:
+            return []
+        *lines, tail = (self._tail + data).split(b"\n")
+        *pieces, self._tail = _pieces(tail)
+        texts = [clean(piece) for line in lines for piece in _pieces(line)] + [clean(piece) for piece in pieces]
+        return [text for text in texts if not _OF_OURS.match(text)]
+
+    def _finish(self) -> list[str]:
         """The unfinished last line, and a note of how much was dropped."""
         lines = [clean(self._tail)] if self._tail else []
         self._tail = b""
-        if self._dropped:
-            lines.append(
-                f"… output cut: {MAX_KEPT_BYTES} bytes of {self.name} are kept, {self._dropped} more were dropped"
-            )
-            self._dropped = 0
+        if self._dropped and not self._told_cut:
+            self._told_cut = True
+            lines.append(f"… output cut: {MAX_KEPT_BYTES} bytes of {self.name} are kept, {self._dropped} were dropped")
         return lines
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """A line in pieces that are not too long, none of them cut within a character."""
+    pieces = []
+    while len(line) > MAX_LINE_BYTES:
+        cut = MAX_LINE_BYTES
+        while cut > MAX_LINE_BYTES - 3 and line[cut] & 0xC0 == 0x80:
+            cut -= 1
+        pieces.append(line[:cut])
+        line = line[cut:]
+    return [*pieces, line]
 
 
 def clean(line: bytes | str) -> str:
@@ -95,6 +109,9 @@ def clean(line: bytes | str) -> str:
 
 _FAULT_STARTS = ("Fatal Python error", "Stack (most recent call first)", "Current thread 0x")
 _FAULT = re.compile(r'File "(?:.*/bundle/)?([^"]+)", line (\d+) in (\S+)')
+# What `faulthandler` tells of the worker below the algorithm, and of the modules that every worker is born with.
+_OF_OURS = re.compile(r'  File "(?:[^"]*/hybrid_runtime/[^"]*|<frozen runpy>)", line \d+ in |Extension modules: ')
+_INSTALLED = re.compile(r"/site-packages/|/dist-packages/|/lib/python3\.\d+/|<frozen ")
 
 
 def fault_traceback(lines: Iterable[str]) -> tuple[str, str] | None:
@@ -109,14 +126,16 @@ def fault_traceback(lines: Iterable[str]) -> tuple[str, str] | None:
             block.append(line)
         elif block:
             block.append(line)
-    frames = [match for line in block if (match := _FAULT.search(line))]
+    shown = [line for line in block if not _OF_OURS.match(line)]
+    frames = [match for line in shown if (match := _FAULT.search(line))]
     if not frames:
         return None
-    own = [match for match in frames if "/bundle/" in match[0]] or frames
+    # The innermost line of the algorithm's own: what it called in a library is told by the traceback.
+    own = [match for match in frames if "/bundle/" in match[0]]
+    own = own or [match for match in frames if not _INSTALLED.search(match[1])] or frames
     file, number, function = own[0].groups()
-    hidden = ("/hybrid_runtime/", "<frozen runpy>", "Extension modules:")
-    text = [re.sub(r'File ".*/bundle/', 'File "', line) for line in block if not any(part in line for part in hidden)]
-    return f"{file}, line {number}, in {function}", "\n".join(text)
+    text = "\n".join(re.sub(r'File ".*/bundle/', 'File "', line) for line in shown)
+    return f"{file}, line {number}, in {function}", text.strip()
 
 
 def how_it_died(status: int) -> str:

@@ -124,5 +124,6 @@ class Programs:
 
 
 def _finite(values: bytes) -> bool:
-    # A sum is finite unless a term is not (or the terms overflow, which no angle has business to do).
-    return math.isfinite(sum(struct.unpack(f"<{len(values) // 8}d", values)))
+    numbers = struct.unpack(f"<{len(values) // 8}d", values)
+    # A quick test first: the sum can only be finite when all terms are.
+    return math.isfinite(sum(numbers)) or all(map(math.isfinite, numbers))
