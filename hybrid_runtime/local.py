@@ -8,19 +8,32 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from hybrid_runtime.bundle import bundle_file, bundle_object
 from hybrid_runtime.config import child_environment
-from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, rebuild
+from hybrid_runtime.dispatcher.output import how_it_died
+from hybrid_runtime.errors import (
+    ChannelClosed,
+    ErrorData,
+    InternalError,
+    InvalidInput,
+    ProtocolError,
+    ResultNotEncodable,
+    rebuild,
+)
 from hybrid_runtime.job import JobResult, JobState
 from hybrid_runtime.limits import Limits
 from hybrid_runtime.process import interpreter
@@ -31,8 +44,8 @@ from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.values import decode_value, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
 
 DEFAULT_BACKEND = "qulacs"
 DEFAULT_SHOTS = 1024
@@ -91,22 +104,31 @@ class Job:
             self.logs += event.lines
         else:
             self.state = event.state
-            backend = self._client.backend
-            self._result = JobResult(
-                value=decode_value(event.value),
-                state=event.state,
-                stop_reason=event.stop_reason,
-                steps=event.steps,
-                shots=event.shots,
-                metrics=self.metrics,
-                timing=event.timing,
-                error=event.error,
-                job_id=self.job_id,
-                backend=backend.name if backend else self._client.backend_name,
-                seed=self._submit.seed,
-                isolation=event.isolation,
-                logs=self.logs,
-            )
+            self._result = self._made(event)
+
+    def _made(self, event: Ended) -> JobResult:
+        backend = self._client.backend
+        value, error = None, event.error
+        try:
+            value = decode_value(event.value)
+        except ProtocolError as problem:  # it was made beside the algorithm's code, which may have forged it
+            error = error or ErrorData(kind="ResultNotEncodable", text=str(problem), family="ResultNotEncodable")
+            self.state = JobState.FAILED
+        return JobResult(
+            value=value,
+            state=self.state,
+            stop_reason=event.stop_reason,
+            steps=event.steps,
+            shots=event.shots,
+            metrics=self.metrics,
+            timing=event.timing,
+            error=error,
+            job_id=self.job_id,
+            backend=backend.name if backend else self._client.backend_name,
+            seed=self._submit.seed,
+            isolation=event.isolation,
+            logs=self.logs,
+        )
 
     def __repr__(self) -> str:
         return f"<Job {self.job_id} {self.state.value}>"
@@ -139,21 +161,27 @@ class Client:
         self._jobs: dict[str, Job] = {}
         self._unavailable: Unavailable | None = None
         self._decoder = decoder(FromDispatcher)
-        self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
-        self._channel, theirs = SeqPacketChannel.pair()
-        command = interpreter("hybrid_runtime.node", "--fd", str(theirs.fileno()), "--scratch", str(self._scratch))
-        command += ["--driver", backend, "--options", msgspec.json.encode(dict(options or {})).decode()]
-        command += ["--warm", str(warm)]
+        self._closed = False
+        command = ["--driver", backend, "--options", _as_json(options), "--warm", str(_whole("warm", warm, 0, 1000))]
         for name in preload:
             command += ["--preload", name]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
+        with ExitStack() as undo:
+            self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
+            undo.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            self._channel, theirs = SeqPacketChannel.pair()
+            undo.callback(self._channel.close)
+            place = ["--fd", str(theirs.fileno()), "--scratch", str(self._scratch)]
+            try:
+                self._process = subprocess.Popen(
+                    interpreter("hybrid_runtime.node", *place, *command),
+                    pass_fds=[theirs.fileno()],
+                    env=child_environment(),
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            finally:
+                theirs.close()
+            undo.pop_all()
 
     def submit(
         self,
@@ -177,15 +205,15 @@ class Client:
         Raises:
             InvalidInput: one of these cannot be used.
         """
-        bundle = as_bundle(algorithm)
-        if not isinstance(shots, int) or isinstance(shots, bool) or not 1 <= shots <= MAX_SHOTS:
-            raise InvalidInput(f"shots is a whole number from 1 to {MAX_SHOTS}, not {shots!r}")
-        if seed is None:
-            seed = secrets.randbits(32)
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 63:
-            raise InvalidInput(f"seed is a whole number from 0 to 2**63 - 1, not {seed!r}")
-        given = encode_value(dict(parameters or {}), "parameters")
-        submit = Submit(new_job_id(), encode_bundle(bundle), given, seed, shots, limits or Limits())
+        self._check_open()
+        shots = _whole("shots", shots, 1, MAX_SHOTS)
+        seed = secrets.randbits(32) if seed is None else _whole("seed", seed, 0, (1 << 63) - 1)
+        if limits is None:
+            limits = Limits()
+        elif not isinstance(limits, Limits):
+            raise InvalidInput(f"limits are given as Limits(steps=…, …), not as {type(limits).__name__}")
+        given = _encoded(parameters)
+        submit = Submit(new_job_id(), encode_bundle(as_bundle(algorithm)), given, seed, shots, limits)
         job = self._jobs[submit.job_id] = Job(self, submit)
         self._send(submit)
         return job
@@ -196,19 +224,33 @@ class Client:
         return wait(job)
 
     def _send(self, message: Submit | Cancel) -> None:
+        self._check_open()
         try:
             self._channel.send(encode(message))
         except ChannelClosed as error:
-            raise InternalError("the runtime's dispatcher has ended; its messages are above") from error
+            raise self._lost() from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InvalidInput("this Client has been closed: make another")
+
+    def _lost(self) -> InternalError:
+        try:
+            how = how_it_died(self._process.wait(timeout=1))
+        except subprocess.TimeoutExpired:
+            how = "does not answer any more"
+        return InternalError(f"the runtime's dispatcher {how}; what it printed may say why")
 
     def _next(self, wanted: Job, timeout_s: float | None) -> Event | None:
         """Take in one message; the event if it is about this job."""
-        if self._unavailable is not None and wanted._result is None:
+        self._check_open()
+        if self._unavailable is not None and self.backend is None:
+            # It never started. Once it did, each job is told for itself, with what it had reached.
             raise rebuild(self._unavailable.error)
         try:
             message: FromDispatcher = decode(self._decoder, self._channel.receive(timeout_s))
         except ChannelClosed as error:
-            raise InternalError("the runtime's dispatcher has ended; its messages are above") from error
+            raise self._lost() from error
         if isinstance(message, Open):
             self.backend = message.backend
         elif isinstance(message, Unavailable):
@@ -225,7 +267,8 @@ class Client:
         return None
 
     def close(self) -> None:
-        """End the runtime with all its processes; jobs that have not ended are lost."""
+        """End the runtime with all its processes; jobs that have not ended are lost. Closing twice is allowed."""
+        self._closed = True
         self._channel.close()
         try:
             self._process.wait(timeout=10)
@@ -256,17 +299,60 @@ def as_bundle(algorithm: Any) -> Bundle:
 
 
 def wait(job: Job, on_event: Callable[[Event], None] | None = None) -> JobResult:
-    """Wait for a job; Ctrl-C stops it gracefully, a second one kills it."""
-    interrupts = 0
-    while True:
-        try:
-            for event in job.events():
-                if on_event is not None:
-                    on_event(event)
-            return job.result()
-        except KeyboardInterrupt:
-            interrupts += 1
-            job.cancel(kill=interrupts > 1)
+    """Wait for a job; Ctrl-C stops it gracefully, a second one kills it, a third is raised."""
+    with _interrupts_cancel(job):
+        for event in job.events():
+            if on_event is not None:
+                on_event(event)
+    return job.result()
+
+
+@contextmanager
+def _interrupts_cancel(job: Job) -> Iterator[None]:
+    """While entered, Ctrl-C cancels the job, where this thread is the one to decide and nobody else has."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    count = 0
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        # An exception from here could fall between a message and its being taken in, and lose it.
+        nonlocal count
+        count += 1
+        if count > 2:
+            signal.default_int_handler(number, frame)
+        job.cancel(kill=count > 1)
+
+    signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
+        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value!r:.60}")
+    return int(value)
+
+
+def _encoded(parameters: Any) -> bytes:
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise InvalidInput(f"parameters are given as a dictionary, not as {type(parameters).__name__}")
+    try:
+        return encode_value(dict(parameters or {}), "parameters")
+    except ResultNotEncodable as error:
+        raise InvalidInput(str(error)) from None
+
+
+def _as_json(options: Mapping[str, Any] | None) -> str:
+    try:
+        return json.dumps(dict(options or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the backend's options are plain values by name: {error}") from None
 
 
 def run(

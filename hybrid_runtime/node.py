@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 from hybrid_runtime.classical.pool import Pool
@@ -28,17 +30,18 @@ def main() -> None:
     arguments = parser.parse_args()
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
-    # Both children start now, so that they load while the rest of this process does.
-    quantum = QuantumProcess(arguments.driver, arguments.options)
-    pool = Pool(arguments.scratch, warm=arguments.warm, preload=tuple(arguments.preload))
-    from hybrid_runtime.dispatcher.loop import Dispatcher
-    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+    with ExitStack() as held:
+        # The client does the same, unless it was killed.
+        held.callback(shutil.rmtree, arguments.scratch, ignore_errors=True)
+        # Both children start now, so that they load while the rest of this process does.
+        quantum = QuantumProcess(arguments.driver, arguments.options)
+        held.callback(quantum.close)
+        pool = Pool(arguments.scratch, warm=arguments.warm, preload=tuple(arguments.preload))
+        held.callback(pool.close)
+        from hybrid_runtime.dispatcher.loop import Dispatcher
+        from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
-    try:
         Dispatcher(SeqPacketChannel.from_fd(arguments.fd), pool, quantum.channel).run()
-    finally:
-        quantum.close()
-        pool.close()
 
 
 if __name__ == "__main__":
