@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import os
 import sys
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -157,44 +160,73 @@ def bundle_object(algorithm: Any) -> Bundle:
             f"{algorithm!r:.80} is not an algorithm: give a HybridAlgorithm subclass, a function marked @hybrid, "
             "or the path of a file that holds one"
         )
-    modules = list(_local_modules())
+    with _by_value() as modules:
+        try:
+            data = cloudpickle.dumps(algorithm)
+        except Exception as error:
+            raise BundleError(
+                f"{getattr(target, '__name__', target)!r} cannot be sent to a worker: {error}; open files, "
+                "connections and locks inside the algorithm instead"
+            ) from error
+    return Bundle(python=_PYTHON, pickle=data, sources=_sources(target, modules, data))
+
+
+@contextmanager
+def _by_value() -> Iterator[list[ModuleType]]:
+    """While entered, what comes from a user's own modules is pickled with its code; the modules."""
+    import cloudpickle
+
+    before = cloudpickle.list_registry_pickle_by_value()
+    modules = [module for module in _local_modules() if module.__name__ not in before]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
-        data = cloudpickle.dumps(algorithm)
-    except Exception as error:
-        raise BundleError(
-            f"{getattr(target, '__name__', target)!r} cannot be sent to a worker: {error}; open files, connections "
-            "and locks inside the algorithm instead"
-        ) from error
+        yield modules
     finally:
         for module in modules:
             cloudpickle.unregister_pickle_by_value(module)
-    return Bundle(python=_PYTHON, pickle=data, sources=_sources(target, modules))
 
 
 def _local_modules() -> Iterator[ModuleType]:
     """Imported modules that are not installed: a user's own files, which no worker can import."""
-    installed = {str(Path(path).resolve()) for path in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    ours = str(Path(__file__).parent.resolve())
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not file or name in ("__main__", "__mp_main__") or not isinstance(module, ModuleType):
+        # A module may be known under a second name, as `os.path` is: it is taken once, by its own.
+        if name != getattr(module, "__name__", None) or name in ("__main__", "__mp_main__"):
             continue
-        path = str(Path(file).resolve())
-        if "site-packages" in path or "dist-packages" in path or path.startswith(ours + "/"):
-            continue
-        if not any(path.startswith(prefix + "/") for prefix in installed):
+        if isinstance(module, ModuleType) and isinstance(file, str) and not _is_installed(file):
             yield module
 
 
-def _sources(target: Any, modules: list[ModuleType]) -> dict[str, str]:
-    """Texts for tracebacks: the algorithm's own file, and those of the local modules."""
-    code_holder = target if inspect.isfunction(target) or inspect.isclass(target) else type(target)
-    names = {module.__file__ for module in modules}
-    try:
-        names.add(inspect.getsourcefile(code_holder))
-    except TypeError:
-        names.add(None)  # made without a file, as by exec: there is nothing to show
-    texts = {name: "".join(linecache.getlines(name)) for name in names if name}
-    return {name: text for name, text in texts.items() if text and len(text) < 1_000_000}
+@cache
+def _is_installed(file: str) -> bool:
+    """Whether a module's file belongs to the interpreter, to an installed package or to us."""
+    path = os.path.realpath(file)
+    if "/site-packages/" in path or "/dist-packages/" in path:
+        return True
+    roots = (sys.prefix, sys.base_prefix, sys.exec_prefix, Path(__file__).parent)
+    return any(path.startswith(f"{os.path.realpath(root)}/") for root in roots)
+
+
+def _sources(target: Any, modules: list[ModuleType], data: bytes) -> dict[str, str]:
+    """Texts of the files that the pickled code came from, so that tracebacks can show its lines."""
+    names = {module.__file__ for module in modules} | set(_code_files(target))
+    found = {}
+    for name in names:
+        # Code names its file: what the pickle does not mention is of no use to it, and not ours to send.
+        if name and name.encode("utf-8", "surrogateescape") in data:
+            text = "".join(linecache.getlines(name))
+            if text and len(text) < 1_000_000:
+                found[name] = text
+    return found
+
+
+def _code_files(target: Any) -> Iterator[str]:
+    """Files, or cells of a notebook, in which the functions of an algorithm were written."""
+    if inspect.isfunction(target):
+        yield inspect.unwrap(target).__code__.co_filename
+        return
+    for cls in (target if inspect.isclass(target) else type(target)).__mro__:
+        for member in vars(cls).values():
+            if inspect.isfunction(member):
+                yield member.__code__.co_filename
