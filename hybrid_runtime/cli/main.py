@@ -20,9 +20,8 @@ def main() -> int:
     arguments = sys.argv[1:]
     try:
         return _command_line(arguments)
-    except KeyboardInterrupt:
-        # Before a command runs: imports, and the interpreter's own start.
-        return ExitCode.CANCELLED
+    except KeyboardInterrupt as error:
+        return _report(error, arguments)
     except Exception as error:  # noqa: BLE001 - the outermost frame: the user is told, never shown our frames
         return _report(error, arguments)
 
@@ -34,7 +33,7 @@ def _command_line(arguments: list[str]) -> int:
 
         code = command().main(arguments, prog_name="qi-run", standalone_mode=False, obj=head_start)
     if code == _INTERRUPTED:
-        return ExitCode.CANCELLED
+        raise KeyboardInterrupt
     return int(code or ExitCode.COMPLETED)
 
 
@@ -52,13 +51,15 @@ def _tolerate_any_text() -> None:
             reconfigure(errors="replace")
 
 
-def _report(error: Exception, arguments: list[str]) -> int:
+def _report(error: BaseException, arguments: list[str]) -> int:
     from hybrid_runtime.cli import refusal
-    from hybrid_runtime.errors import HybridRuntimeError, InternalError, InvalidInput
+    from hybrid_runtime.errors import HybridRuntimeError, InternalError, InvalidInput, JobCancelled
 
     ours: HybridRuntimeError
     if isinstance(error, HybridRuntimeError):
         ours = error
+    elif isinstance(error, KeyboardInterrupt):
+        ours = JobCancelled("cancelled before anything was run")
     elif _is_usage_error(error):
         ours = InvalidInput(refusal.usage_text(error, arguments))
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hybrid_runtime.cli.codes import ExitCode
 from hybrid_runtime.cli.streams import say, write_json
-from hybrid_runtime.errors import HybridRuntimeError
+from hybrid_runtime.errors import HybridRuntimeError, JobCancelled
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason
 
@@ -43,10 +43,11 @@ def message(error: HybridRuntimeError, *, debug: bool = False) -> str:
 
 def failure_object(error: HybridRuntimeError, *, backend: str | None = None, seed: int | None = None) -> dict[str, Any]:
     """The object that `--json` prints where there is no job to tell of: the same fields as with one."""
+    cancelled = isinstance(error, JobCancelled)
     return {
         "job_id": None,
-        "state": JobState.FAILED.value,
-        "stop_reason": StopReason.ERROR.value,
+        "state": (JobState.CANCELLED if cancelled else JobState.FAILED).value,
+        "stop_reason": (StopReason.CANCELLED if cancelled else StopReason.ERROR).value,
         "result": None,
         "error": {"kind": type(error).__name__, "text": str(error), "traceback": error.traceback},
         "steps": 0,

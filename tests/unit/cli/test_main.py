@@ -94,6 +94,17 @@ def test_a_fault_of_ours_is_one_line_and_a_request_to_report_it(command):
     ]
 
 
+def test_ctrl_c_before_a_job_runs_cancels_it(command, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "command", interrupted)
+    code, out, err = command("run", "a.py", "--json")
+    assert code == 4
+    assert (json.loads(out)["state"], json.loads(out)["stop_reason"]) == ("cancelled", "cancelled")
+    assert err == "JobCancelled: cancelled before anything was run\n"
+
+
 @pytest.mark.usefixtures("_broken")
 def test_debug_shows_the_traceback_of_a_fault_of_ours(command):
     code, _, err = command("run", "a.py", "--debug")
