@@ -143,8 +143,11 @@ class Client:
         backend: Name of the quantum backend; `qulacs` is the built-in emulator.
         options: Options of the backend's driver.
         warm: Workers kept ready.
+        preload: Modules that workers are born with.
+        trace: File for a waterfall of every step in Chrome's trace format, complete after `close`.
 
     Raises:
+        InvalidInput: one of these cannot be used.
         BackendUnknown: no backend has that name. This and every failure to start is raised by the first job.
     """
 
@@ -155,6 +158,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         warm: int = 1,
         preload: tuple[str, ...] = PRELOAD,
+        trace: str | Path | None = None,
     ) -> None:
         self.backend_name = backend
         self.backend: Capabilities | None = None
@@ -165,6 +169,8 @@ class Client:
         command = ["--driver", backend, "--options", _as_json(options), "--warm", str(_whole("warm", warm, 0, 1000))]
         for name in preload:
             command += ["--preload", name]
+        if trace is not None:
+            command += ["--trace", str(_writable(trace))]
         with ExitStack() as undo:
             self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
             undo.callback(shutil.rmtree, self._scratch, ignore_errors=True)
@@ -346,6 +352,15 @@ def _encoded(parameters: Any) -> bytes:
         return encode_value(dict(parameters or {}), "parameters")
     except ResultNotEncodable as error:
         raise InvalidInput(str(error)) from None
+
+
+def _writable(path: str | Path) -> Path:
+    """The absolute path of a file that can be written; an empty one is made."""
+    try:
+        Path(path).open("w").close()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}; name another file for the trace") from error
+    return Path(path).absolute()
 
 
 def _as_json(options: Mapping[str, Any] | None) -> str:

@@ -11,11 +11,19 @@ import json
 import shutil
 import signal
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hybrid_runtime.classical.pool import Pool
 from hybrid_runtime.process import ignore_interrupts
 from hybrid_runtime.quantum.process import QuantumProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hybrid_runtime.dispatcher.loop import Dispatcher
+    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 
 def main() -> None:
@@ -27,6 +35,7 @@ def main() -> None:
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--warm", type=int, default=1)
+    parser.add_argument("--trace", type=Path)
     arguments = parser.parse_args()
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
@@ -38,10 +47,21 @@ def main() -> None:
         held.callback(quantum.close)
         pool = Pool(arguments.scratch, warm=arguments.warm, preload=tuple(arguments.preload))
         held.callback(pool.close)
-        from hybrid_runtime.dispatcher.loop import Dispatcher
         from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
-        Dispatcher(SeqPacketChannel.from_fd(arguments.fd), pool, quantum.channel).run()
+        control = SeqPacketChannel.from_fd(arguments.fd)
+        _dispatcher(arguments.trace)(control, pool, quantum.channel).run()
+
+
+def _dispatcher(trace: Path | None) -> Callable[[SeqPacketChannel, Pool, SeqPacketChannel], Dispatcher]:
+    """The class that serves: another one when its work is to be traced, so that the usual one has no part in that."""
+    if trace is None:
+        from hybrid_runtime.dispatcher.loop import Dispatcher
+
+        return Dispatcher
+    from hybrid_runtime.dispatcher.tracing import TracingDispatcher
+
+    return partial(TracingDispatcher, trace=trace)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Dispatcher:
     ) -> None:
         self._epoll = select.epoll()
         self._control = Link(control, self._epoll)
-        self._backend = Backend(quantum, self._epoll, execute_timeout_s)
+        self._backend = self._new_backend(quantum, execute_timeout_s)
         self._classical = classical
         # Why no job can be run any more: the backend or the classical runtime did not start, or is gone.
         self._gone: ErrorData | None = None
@@ -74,6 +74,9 @@ class Dispatcher:
         }
         self._epoll.register(classical.fileno(), select.EPOLLIN)
         self._open = True
+
+    def _new_backend(self, channel: SeqPacketChannel, timeout_s: float) -> Backend:
+        return Backend(channel, self._epoll, timeout_s)
 
     def run(self) -> None:
         """Step jobs until the client is gone."""

@@ -1,0 +1,113 @@
+"""The dispatcher that also notes when each step reaches each stage.
+
+It is a class of its own, chosen when the process starts, so that a dispatcher without tracing has nothing to ask
+or skip on its way.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.dispatcher.backend import Backend
+from hybrid_runtime.dispatcher.loop import Dispatcher
+from hybrid_runtime.dispatcher.waterfall import JobTrace, Waterfall
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hybrid_runtime.dispatcher.jobs import Job
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, WorkerPort
+    from hybrid_runtime.protocol.control import Submit
+    from hybrid_runtime.protocol.messages import Capabilities
+    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+_now = time.perf_counter
+
+
+class _TracingBackend(Backend):
+    """A backend that notes when a step is sent.
+
+    Attributes:
+        traces: Those of all jobs, by name.
+    """
+
+    traces: dict[str, JobTrace]
+
+    @property
+    def running(self) -> tuple[int, Job] | None:
+        """The request under way, and whose it is."""
+        return self._running
+
+    def _ask_next(self) -> None:
+        job = self._asking[0][0]
+        super()._ask_next()
+        self.traces[job.job_id].asked = _now()
+
+
+class TracingDispatcher(Dispatcher):
+    """A dispatcher that writes the waterfall of its jobs to a file.
+
+    Args:
+        trace: The file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(
+        self, control: SeqPacketChannel, classical: ClassicalPort, quantum: SeqPacketChannel, *, trace: Path
+    ) -> None:
+        self._waterfall: Waterfall | None = Waterfall(trace, _now())
+        self._traces: dict[str, JobTrace] = {}
+        super().__init__(control, classical, quantum)
+
+    def _new_backend(self, channel: SeqPacketChannel, timeout_s: float) -> Backend:
+        self._asked = _TracingBackend(channel, self._epoll, timeout_s)
+        self._asked.traces = self._traces
+        return self._asked
+
+    def run(self) -> None:
+        """Step jobs until the client is gone, then complete the file."""
+        super().run()
+        if self._waterfall is not None:
+            try:
+                self._waterfall.close()
+            except OSError as error:
+                self._give_up(error)
+
+    def _start(self, submit: Submit, worker: WorkerPort, backend: Capabilities) -> None:
+        self._traces[submit.job_id] = JobTrace(submit.job_id, _now())
+        super()._start(submit, worker, backend)
+
+    def _take(self, job: Job, data: bytes | memoryview) -> None:
+        trace = self._traces[job.job_id]
+        trace.received = _now()
+        super()._take(job, data)
+        trace.checked = _now()
+
+    def _on_quantum(self, events: int) -> None:
+        arrived = _now()
+        running = self._asked.running
+        super()._on_quantum(events)
+        if running is None or self._asked.running is running:
+            return
+        job = running[1]
+        trace = self._traces.get(job.job_id)
+        if trace is not None:
+            trace.answered(arrived, _now(), job.machine.watch.quantum_s)
+
+    def _release(self, job: Job) -> None:
+        super()._release(job)
+        trace = self._traces.pop(job.job_id)
+        if self._waterfall is not None:
+            try:
+                self._waterfall.add(trace, _now())
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Jobs are worth more than their trace: they go on without."""
+        self._waterfall = None
+        print(f"the trace cannot be written any more: {error.strerror}", file=sys.stderr)
