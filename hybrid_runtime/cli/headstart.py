@@ -20,7 +20,7 @@ from hybrid_runtime.protocol.bundles import Bundle
 _BACKEND = ("--backend", "-b")
 _NO_JOB = ("--help", "-h")
 # Options that decide about the runtime's processes and are not guessed.
-_NOT_GUESSED = "--keys"
+_NOT_GUESSED = ("--keys", "--trace")
 
 
 class HeadStart:
@@ -44,12 +44,12 @@ class HeadStart:
             return  # the command meets the same problem, and reports it
         self._client = _start(*self._wanted)
 
-    def client(self, backend: str, bundle: Bundle, options: Mapping[str, Any]) -> Client:
+    def client(self, backend: str, bundle: Bundle, options: Mapping[str, Any], *, trace: Path | None = None) -> Client:
         """The runtime for this bundle; whoever takes it closes it."""
         wanted = (backend, preload_of(bundle))
-        if self._client is None or wanted != self._wanted or options:
+        if self._client is None or wanted != self._wanted or options or trace:
             self.close()
-            return _start(*wanted, options)
+            return _start(*wanted, options, trace=trace)
         client, self._client = self._client, None
         return client
 
@@ -60,8 +60,10 @@ class HeadStart:
             self._client = None
 
 
-def _start(backend: str, preload: tuple[str, ...], options: Mapping[str, Any] | None = None) -> Client:
-    return Client(backend, options=options, preload=preload)
+def _start(
+    backend: str, preload: tuple[str, ...], options: Mapping[str, Any] | None = None, *, trace: Path | None = None
+) -> Client:
+    return Client(backend, options=options, preload=preload, trace=trace)
 
 
 def _target(arguments: list[str]) -> str | None:

@@ -46,6 +46,10 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Keep result, metrics, log and bundle in DIR/JOB_ID."),
 ]
+Trace = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="Write each step's stages to FILE, for https://ui.perfetto.dev."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log lines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Hybrid Runtime's own traceback of an error.")]
@@ -99,5 +103,6 @@ __all__ = [
     "Seed",
     "Shots",
     "Target",
+    "Trace",
     "backend_options",
 ]

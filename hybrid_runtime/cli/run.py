@@ -25,6 +25,7 @@ from hybrid_runtime.cli.options import (
     Seed,
     Shots,
     Target,
+    Trace,
     backend_options,
 )
 from hybrid_runtime.cli.refusal import message, refuse
@@ -48,6 +49,7 @@ def run(
     limit: Limit = None,
     json: Json = False,
     out: Out = None,
+    trace: Trace = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> int:
@@ -64,7 +66,8 @@ def run(
                 folder = OutFolder(out)
                 stack.callback(folder.discard)
             interrupts = stack.enter_context(Interrupts())
-            client = stack.enter_context(_head_start(context).client(backend, bundle, backend_options(backend, keys)))
+            start = _head_start(context)
+            client = stack.enter_context(start.client(backend, bundle, backend_options(backend, keys), trace=trace))
             job = client.submit(
                 bundle,
                 parameters=options.parameters,
