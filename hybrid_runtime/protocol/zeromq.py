@@ -11,6 +11,7 @@ import errno
 import os
 import select
 import struct
+from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,7 @@ _ENVELOPE_BYTES = 1024
 _RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 1000
 _HANDSHAKE_MS = 5000
+_MAX_EVENTS = 64
 # Connections whose peer has gone without a word are given up after this time, so that they do not pile up.
 _TRANSPORT_HEARTBEAT_MS = 30_000
 _CURVE_MECHANISM = b"CURVE"
@@ -162,7 +164,7 @@ class Station:
         self._ringing: set[Wire] = set()
         self._monitor: zmq.Socket[bytes] | None = None
         self._monitored: zmq.Socket[bytes] | None = None
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._doorman: zmq.Socket[bytes] | None = None
         self._welcome: Mapping[bytes, str] = {}
 
@@ -259,7 +261,8 @@ class Station:
     def events(self) -> list[Event]:
         """What has happened to the connection since the last call."""
         self.attend()
-        events, self._events = self._events, []
+        events = list(self._events)
+        self._events.clear()
         return events
 
     def _let_in(self, clients: Mapping[bytes, str]) -> None:

@@ -29,7 +29,9 @@ _HERE = "hybrid_runtime.quantum.drivers"
 _BUILT_IN: dict[str, tuple[str, str]] = {
     "null": (f"{_HERE}.scripted", "NullDriver"),
     "paced": (f"{_HERE}.paced", "PacedDriver"),
+    "qi-v3": (f"{_HERE}.qi_v3", "QiV3Driver"),
     "qulacs": (f"{_HERE}.qulacs", "QulacsDriver"),
+    "reqrep-text": (f"{_HERE}.reqrep_text", "ReqRepTextDriver"),
     "scripted": (f"{_HERE}.scripted", "ScriptedDriver"),
 }
 
