@@ -33,7 +33,7 @@ IN_X = Circuit(ANSATZ + "H q\nb = measure q", parameters=["theta"])
 class VqeH2(HybridAlgorithm):
     def initialize(self, context):
         self.context = context
-        self.shots = context.parameters.get("shots", 300_000)  # noise of about 0.5 millihartree
+        self.shots = context.parameters.get("shots", 1_000_000)  # noise of about 0.25 millihartree
         self.converged = False
         self.optimizer = minimize_steps([context.parameters.get("start", 0.0)], method="COBYLA", tol=1e-3)
         return self.measure_at(next(self.optimizer)[0], self.shots)

@@ -32,7 +32,7 @@ IN_X = Circuit(ANSATZ + "H q\nb = measure q", parameters=["theta"])
 
 @hybrid
 def vqe(context):
-    shots = context.parameters.get("shots", 300_000)  # noise of about 0.5 millihartree
+    shots = context.parameters.get("shots", 1_000_000)  # noise of about 0.25 millihartree
 
     def energy(x, shots=shots):
         in_z, in_x = context.run([circuit.bind(theta=x[0]).with_shots(shots) for circuit in (IN_Z, IN_X)])
