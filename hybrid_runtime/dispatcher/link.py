@@ -24,6 +24,7 @@ class Link:
         self.channel = channel
         self.fd = channel.fileno()
         self._epoll = epoll
+        self._send_nowait = channel.send_nowait
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._watched = True
@@ -38,7 +39,7 @@ class Link:
         if not self._watched:
             raise ChannelClosed("this end of a local channel has been given up")
         data = encode(message)
-        if self._waiting or not self._send_now(data):
+        if self._waiting or len(data) > PACKET_BYTES or not self._send_nowait(data):
             packets = chunks(data)
             if not self._waiting:
                 self._epoll.modify(self.fd, select.EPOLLIN | select.EPOLLOUT)
@@ -47,9 +48,6 @@ class Link:
             if self._waiting_bytes > MAX_BACKLOG_BYTES:
                 raise ChannelClosed("the other end of a local channel does not read")
             self.on_writable()
-
-    def _send_now(self, data: bytes) -> bool:
-        return len(data) <= PACKET_BYTES and self.channel.send_nowait(data)
 
     def on_writable(self) -> None:
         """The peer has room: send what was kept."""

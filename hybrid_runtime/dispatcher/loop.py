@@ -26,7 +26,15 @@ from hybrid_runtime.dispatcher.jobs import Job
 from hybrid_runtime.dispatcher.link import Link
 from hybrid_runtime.dispatcher.output import Output, fault_traceback
 from hybrid_runtime.dispatcher.timers import Timers
-from hybrid_runtime.errors import ChannelClosed, ErrorData, HybridRuntimeError, InternalError, ProtocolError, as_data
+from hybrid_runtime.errors import (
+    ChannelClosed,
+    ErrorData,
+    HybridRuntimeError,
+    InternalError,
+    InvalidInput,
+    ProtocolError,
+    as_data,
+)
 from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Log, Open, Submit, ToDispatcher, Unavailable
 from hybrid_runtime.protocol.messages import Capabilities, Executed, FromWorker, Stop, decode, decoder
 
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _now = time.perf_counter
+# epoll counts milliseconds in a C int; waking up now and then for nothing costs nothing.
+MOST_PATIENCE_S = 3600.0
 # The timer of the backend's present request; all others have a job's name.
 _OVERDUE = ""
 
@@ -81,24 +91,21 @@ class Dispatcher:
     def run(self) -> None:
         """Step jobs until the client is gone."""
         poll, handlers = self._epoll.poll, self._handlers
+        deadlines, reports = self._deadlines, self._reports
         while self._open:
-            for fd, events in poll(self._patience()):
+            now = _now()
+            wake = deadlines.next if deadlines.next < reports.next else reports.next
+            if wake <= now:
+                self._expire(now)
+                continue
+            for fd, events in poll(min(wake - now, MOST_PATIENCE_S)):
                 handler = handlers.get(fd)
                 if handler is not None:  # None: an earlier event of this round ended the job
                     handler(events)
-            if self._deadlines or self._reports:
-                self._expire()
         for job in list(self._jobs.values()):
             job.worker.kill()
             self._release(job)
         self._epoll.close()
-
-    def _patience(self) -> float:
-        if not self._deadlines and not self._reports:
-            return -1.0
-        now = _now()
-        first, second = self._deadlines.patience(now), self._reports.patience(now)
-        return max(first, second) if min(first, second) < 0 else min(first, second)
 
     # ------------------------------------------------------------------ the client
 
@@ -277,6 +284,8 @@ class Dispatcher:
         if self._handlers.pop(self._classical.fileno(), None):
             self._epoll.unregister(self._classical.fileno())
         data = ErrorData(kind="InternalError", text=f"the classical runtime failed: {error}")
+        if isinstance(error, InvalidInput):
+            data = as_data(error)  # it cannot be had as it was asked for
         self._unavailable(data)
         now = _now()
         for job in list(self._jobs.values()):
@@ -362,8 +371,7 @@ class Dispatcher:
         job.timer = job.machine.deadline
         self._deadlines.add(job.timer, job.job_id)
 
-    def _expire(self) -> None:
-        now = _now()
+    def _expire(self, now: float) -> None:
         for name in self._deadlines.due(now):
             job = self._jobs.get(name)
             if job is not None:

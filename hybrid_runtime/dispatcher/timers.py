@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import heapq
 
-# epoll counts milliseconds in a C int; waking up now and then for nothing costs nothing.
-MOST_PATIENCE_S = 3600.0
+NEVER = float("inf")
 
 
 class Timers:
     """Points in time, each with a name. One that is no longer wanted is left to pass.
 
     Names and not objects are kept, so that an ended job is not held in memory until its last timer has passed.
+
+    Attributes:
+        next: When the first of them is; infinite while there is none.
     """
 
     def __init__(self) -> None:
+        self.next = NEVER
         self._heap: list[tuple[float, str]] = []
 
     def add(self, at: float, name: str) -> None:
         """Wake up at this time; never, where it is infinite."""
-        if at != float("inf"):
+        if at != NEVER:
             heapq.heappush(self._heap, (at, name))
-
-    def patience(self, now: float) -> float:
-        """Seconds until the next one; a negative number where there is none."""
-        if not self._heap:
-            return -1.0
-        return min(max(0.0, self._heap[0][0] - now), MOST_PATIENCE_S)
+            self.next = self._heap[0][0]
 
     def due(self, now: float) -> list[str]:
         """The names of those that have passed; they are dropped."""
         passed = []
         while self._heap and self._heap[0][0] <= now:
             passed.append(heapq.heappop(self._heap)[1])
+        self.next = self._heap[0][0] if self._heap else NEVER
         return passed
-
-    def __bool__(self) -> bool:
-        return bool(self._heap)
 
     def __len__(self) -> int:
         return len(self._heap)

@@ -18,6 +18,8 @@ PACKET_BYTES = 64 * 1024
 _MOST_SECONDS = 1e9
 _CHUNK = struct.Struct("<BI")
 _CHUNK_MARK = 0xC1
+# A plain number: combining the socket module's flags builds an enum member each time.
+_DONT_WAIT = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _CHUNK_BODY = PACKET_BYTES - _CHUNK.size
 
 
@@ -31,6 +33,8 @@ class SeqPacketChannel:
     def __init__(self, sock: socket.socket, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._socket = sock
         self._max = max_message_bytes
+        # Bound once: looking a method up through the socket costs a step more than the test for a large message.
+        self._receive_into, self._send_some = sock.recv_into, sock.send
         self._buffer = bytearray(PACKET_BYTES)
         self._view = memoryview(self._buffer)
         self._timeout: float | None = None
@@ -108,13 +112,15 @@ class SeqPacketChannel:
         """The next message if it is here whole; None where it is not."""
         while True:
             try:
-                size = self._socket.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
+                size = self._receive_into(self._buffer, 0, _DONT_WAIT)
             except BlockingIOError:
                 return None
             except OSError as error:
                 raise self._closed(error) from error
             if size == 0:
                 raise self._closed()
+            if self._buffer[0] != _CHUNK_MARK and not self._partial_total:
+                return self._view[:size]
             whole = self.assemble(self._view[:size])
             if whole is not None:
                 return whole
@@ -122,7 +128,7 @@ class SeqPacketChannel:
     def send_nowait(self, packet: bytes | memoryview) -> bool:
         """Send one packet if the peer has room; False where it has none. See `chunks` for large messages."""
         try:
-            self._socket.send(packet, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._send_some(packet, _DONT_WAIT)
         except BlockingIOError:
             return False
         except OSError as error:
