@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+def as_bundle(algorithm: Any) -> Bundle:
+    """The bundle of whatever a user may give as an algorithm."""
+    if isinstance(algorithm, Bundle):
+        return algorithm
+    if isinstance(algorithm, str | Path):
+        return bundle_file(str(algorithm))
+    return bundle_object(algorithm)
+
+
 def bundle_file(target: str) -> Bundle:
     """The bundle of `FILE` or `FILE:NAME`, with the local modules that the file imports.
 

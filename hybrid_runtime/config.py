@@ -16,3 +16,16 @@ def child_environment() -> dict[str, str]:
     """Environment for the processes of the runtime: allow-listed variables, one thread a library."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | dict.fromkeys(_ONE_THREAD, "1")
+
+
+def worker_environment() -> dict[str, str]:
+    """The whole environment of workers, besides their scratch directory: the same on every host."""
+    constant = {
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PATH": "/usr/bin:/bin",
+        # Without it, the order of sets, and so a user's results, would differ from run to run.
+        "PYTHONHASHSEED": "0",
+    }
+    return constant | dict.fromkeys(_ONE_THREAD, "1")

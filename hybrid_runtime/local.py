@@ -22,7 +22,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hybrid_runtime.bundle import bundle_file, bundle_object
+from hybrid_runtime.bundle import as_bundle
 from hybrid_runtime.config import child_environment
 from hybrid_runtime.dispatcher.output import how_it_died
 from hybrid_runtime.errors import (
@@ -37,7 +37,7 @@ from hybrid_runtime.errors import (
 from hybrid_runtime.job import JobResult, JobState
 from hybrid_runtime.limits import Limits
 from hybrid_runtime.process import interpreter
-from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
+from hybrid_runtime.protocol.bundles import encode_bundle
 from hybrid_runtime.protocol.control import Cancel, Ended, FromDispatcher, Log, Open, Progress, Submit, Unavailable
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
@@ -144,6 +144,8 @@ class Client:
         options: Options of the backend's driver.
         warm: Workers kept ready.
         preload: Modules that workers are born with.
+        isolation: Level at which workers are kept apart: `strict`, `landlock` or `process`; the strictest that this
+            host can give when None, never `process`.
         trace: File for a waterfall of every step in Chrome's trace format, complete after `close`.
 
     Raises:
@@ -158,6 +160,7 @@ class Client:
         options: Mapping[str, Any] | None = None,
         warm: int = 1,
         preload: tuple[str, ...] = PRELOAD,
+        isolation: str | None = None,
         trace: str | Path | None = None,
     ) -> None:
         self.backend_name = backend
@@ -169,6 +172,8 @@ class Client:
         command = ["--driver", backend, "--options", _as_json(options), "--warm", str(_whole("warm", warm, 0, 1000))]
         for name in preload:
             command += ["--preload", name]
+        if isolation is not None:
+            command += ["--isolation", str(isolation)]
         if trace is not None:
             command += ["--trace", str(_writable(trace))]
         with ExitStack() as undo:
@@ -250,9 +255,10 @@ class Client:
     def _next(self, wanted: Job, timeout_s: float | None) -> Event | None:
         """Take in one message; the event if it is about this job."""
         self._check_open()
-        if self._unavailable is not None and self.backend is None:
+        gone = self._unavailable
+        if gone is not None and (self.backend is None or gone.error.family == "InvalidInput"):
             # It never started. Once it did, each job is told for itself, with what it had reached.
-            raise rebuild(self._unavailable.error)
+            raise rebuild(gone.error)
         try:
             message: FromDispatcher = decode(self._decoder, self._channel.receive(timeout_s))
         except ChannelClosed as error:
@@ -293,15 +299,6 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self.backend_name}, {len(self._jobs)} jobs under way>"
-
-
-def as_bundle(algorithm: Any) -> Bundle:
-    """The bundle of whatever a user may give as an algorithm."""
-    if isinstance(algorithm, Bundle):
-        return algorithm
-    if isinstance(algorithm, str | Path):
-        return bundle_file(str(algorithm))
-    return bundle_object(algorithm)
 
 
 def wait(job: Job, on_event: Callable[[Event], None] | None = None) -> JobResult:
@@ -378,6 +375,7 @@ def run(
     shots: int = DEFAULT_SHOTS,
     seed: int | None = None,
     limits: Limits | None = None,
+    isolation: str | None = None,
 ) -> JobResult:
     """Run one algorithm on this machine and wait for its result.
 
@@ -386,15 +384,14 @@ def run(
 
     Args:
         algorithm: A `HybridAlgorithm` subclass, a function marked `@hybrid`, or the path of a file.
-        parameters: What the algorithm sees as `context.parameters`.
         backend: Name of the quantum backend.
-        shots: Shots of circuits that name none.
-        seed: Makes the run repeatable.
-        limits: When to stop.
+        isolation: How far the algorithm is kept apart: see `Client`.
+
+    The others are those of `Client.submit`.
 
     Raises:
         InvalidInput: something given cannot be used.
         BackendUnknown: no backend has that name.
     """
-    with Client(backend) as client:
+    with Client(backend, isolation=isolation) as client:
         return client.run(algorithm, parameters=parameters, shots=shots, seed=seed, limits=limits)

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--warm", type=int, default=1)
+    parser.add_argument("--isolation")
     parser.add_argument("--trace", type=Path)
     arguments = parser.parse_args()
     ignore_interrupts()
@@ -45,7 +46,8 @@ def main() -> None:
         # Both children start now, so that they load while the rest of this process does.
         quantum = QuantumProcess(arguments.driver, arguments.options)
         held.callback(quantum.close)
-        pool = Pool(arguments.scratch, warm=arguments.warm, preload=tuple(arguments.preload))
+        preload = tuple(arguments.preload)
+        pool = Pool(arguments.scratch, warm=arguments.warm, preload=preload, level=arguments.isolation)
         held.callback(pool.close)
         from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 

@@ -6,7 +6,9 @@
     dispatcher ◀─Spawned, Exited── fork server
 
 It is single-threaded, holds no secrets and never runs a user's code: workers inherit its memory. It ends
-when the dispatcher's end of the control socket closes, and by parent-death signal all workers end with it.
+when the dispatcher's end of the control socket closes, and all workers end with it: at level strict because it is
+pid 1 of their pid namespace, at the others by parent-death signal. At level strict the process that the dispatcher
+started only waits: it is in the host's pid namespace, and its child is the fork server.
 """
 
 from __future__ import annotations
@@ -17,40 +19,36 @@ import gc
 import importlib
 import io
 import os
-import resource
 import select
 import shutil
 import signal
 import socket
 import sys
-import tempfile
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from hybrid_runtime.errors import ProtocolError
+from hybrid_runtime.classical import isolation
+from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
+from hybrid_runtime.config import worker_environment
+from hybrid_runtime.errors import InvalidInput, ProtocolError
 from hybrid_runtime.process import die_with_parent, ignore_interrupts
-from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, Trouble
+from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, Trouble, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
-# What a worker may use. Isolation proper is sandbox.py's part.
-_LIMITS = {
-    resource.RLIMIT_AS: 4 << 30,
-    resource.RLIMIT_CORE: 0,
-    resource.RLIMIT_FSIZE: 1 << 30,
-    resource.RLIMIT_NOFILE: 256,
-}
+_STANDARD_FDS = (0, 1, 2)
 
 
 class ForkServer:
     """Answers `Spawn` by a worker, and reports each worker's end."""
 
-    def __init__(self, control: socket.socket, scratch: Path) -> None:
+    def __init__(self, control: socket.socket, sandbox: Sandbox) -> None:
         self._control = control
-        self._scratch = scratch
-        self._folders: dict[int, Path] = {}
+        self._sandbox = sandbox
+        self._seats: dict[int, Seat] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def preload(self, modules: list[str]) -> None:
@@ -61,10 +59,11 @@ class ForkServer:
                 importlib.import_module(name)
             except ImportError as error:
                 missing[name] = str(error)
+        _reset_environment()
         # Everything that exists now is shared with every worker: the collector must not touch (and so copy) it.
         gc.collect()
         gc.freeze()
-        self._send(Preloaded("process", missing))
+        self._send(Preloaded(self._sandbox.level.value, missing))
 
     def serve(self) -> None:
         """Fork and reap until the dispatcher is gone."""
@@ -100,20 +99,22 @@ class ForkServer:
 
     def _spawn(self, request: int) -> None:
         with ExitStack() as held:
-            folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._scratch))
+            seat = self._sandbox.allot()
             unused = held.enter_context(ExitStack())
-            unused.callback(shutil.rmtree, folder, ignore_errors=True)
+            unused.callback(self._sandbox.release, seat)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             held.callback(ours.close)
             held.callback(theirs.close)
             out_read, out_write = _pipe(held)
             err_read, err_write = _pipe(held)
-            parent = os.getpid()
-            pid = os.fork()
-            if pid == 0:
-                _become_worker(theirs.detach(), out_write, err_write, folder, parent)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _become_worker(theirs.detach(), out_write, err_write, self._sandbox, seat)
+            finally:
+                self._sandbox.forked()
             unused.pop_all()
-            self._folders[pid] = folder
+            self._seats[pid] = seat
             pidfd = os.pidfd_open(pid)
             held.callback(os.close, pidfd)
             self._send(Spawned(request, pid), [ours.fileno(), out_read, err_read, pidfd])
@@ -128,9 +129,9 @@ class ForkServer:
             if ended is None:
                 return
             pid, status = self._collect(ended.si_pid)
-            folder = self._folders.pop(pid, None)
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+            seat = self._seats.pop(pid, None)
+            if seat is not None:
+                self._sandbox.release(seat)
             self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
 
     def _collect(self, pid: int) -> tuple[int, int]:
@@ -141,12 +142,12 @@ class ForkServer:
 
     def close(self) -> None:
         """End all workers and remove what they left."""
-        for pid in self._folders:
+        for pid in self._seats:
             os.kill(pid, signal.SIGKILL)
-        for pid, folder in self._folders.items():
+        for pid, seat in self._seats.items():
             self._collect(pid)
-            shutil.rmtree(folder, ignore_errors=True)
-        self._folders.clear()
+            self._sandbox.release(seat)
+        self._seats.clear()
 
     def _send(self, message: msgspec.Struct, fds: list[int] | None = None) -> None:
         try:
@@ -164,30 +165,24 @@ def _pipe(held: ExitStack) -> tuple[int, int]:
     return ends
 
 
-def _become_worker(channel_fd: int, out: int, err: int, folder: Path, parent: int) -> NoReturn:
+def _become_worker(channel_fd: int, out: int, err: int, sandbox: Sandbox, seat: Seat) -> NoReturn:
     """In the child of a fork: drop all that is the fork server's, then run one job."""
     try:
         os.setsid()
-        die_with_parent(parent)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (out, 1), (err, 2)):
+        for source, target in zip((null, out, err), _STANDARD_FDS, strict=True):
             os.dup2(source, target)
-        channel_fd = _keep_only(channel_fd)
-        for limit, value in _LIMITS.items():
-            hard = resource.getrlimit(limit)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(limit, (value, value))
-        os.chdir(folder)
-        os.environ["TMPDIR"] = os.environ["HOME"] = str(folder)
+        os.environ["TMPDIR"] = os.environ["HOME"] = seat.scratch
         sys.stdin, sys.stdout, sys.stderr = _text(0, "rb"), _text(1, "wb"), _text(2, "wb")
         faulthandler.enable(2)
         faulthandler.register(signal.SIGUSR2, 2, all_threads=False)
         # Imported by the parent already: only the name is new here.
         from hybrid_runtime.classical import worker
 
-        worker.main(SeqPacketChannel.from_fd(channel_fd), folder, "process")
+        sandbox.enter(seat, keep_fds={*_STANDARD_FDS, channel_fd})
+        worker.main(SeqPacketChannel.from_fd(channel_fd), Path(seat.scratch), sandbox.level.value)
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - a fork must never return into the server's loop
         os.write(2, f"worker could not run: {type(error).__name__}: {error}\n".encode())
@@ -200,26 +195,80 @@ def _text(fd: int, mode: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, "utf-8", "backslashreplace", line_buffering=True)
 
 
-def _keep_only(fd: int) -> int:
-    """Close every descriptor but the standard ones and this one, which moves to 3."""
-    if fd != 3:
-        os.dup2(fd, 3, inheritable=False)
-    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-    return 3
+def _probe(level: Level, scratch: str) -> str | None:
+    """Why this host cannot give the level, found out by a child: that costs milliseconds, a new interpreter 100."""
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        os._exit(isolation.rehearse(level, scratch, theirs))
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        said = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for left in Path(scratch).iterdir():
+        shutil.rmtree(left, ignore_errors=True)
+    return None if status == 0 else isolation.reason(status, said)
+
+
+def _go_on_as_child(control: socket.socket) -> None:
+    """Fork, and return in the child only; this process waits for the child's end, and takes it along with its own."""
+    alive, held = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child:
+        control.close()
+        os.close(alive)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os._exit(status if status >= 0 else 128 - status)
+    os.close(held)
+    # A parent in another pid namespace has no number here.
+    die_with_parent(os.getppid())
+    # It may have died before: then nobody holds the other end of the pipe.
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(1)
+    os.close(alive)
+
+
+def _reset_environment() -> None:
+    """Drop what only this process's start needed, or what an imported package has set for itself."""
+    os.environ.clear()
+    os.environ.update(worker_environment())
+
+
+def _wait_for_end(control: socket.socket) -> None:
+    """Read until the dispatcher is gone: a socket closed with requests unread would take our last word along."""
+    try:
+        while control.recv(4096):
+            pass
+    except ConnectionResetError:
+        return
 
 
 def main() -> None:
-    """`python -m hybrid_runtime.classical.forkserver --fd N --scratch DIR --parent PID [--preload MODULE]…`."""
+    """`python -m hybrid_runtime.classical.forkserver --fd N --scratch DIR --parent PID [--isolation LEVEL] …`."""
     parser = argparse.ArgumentParser(prog="hybrid-runtime-forkserver")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--scratch", required=True)
+    parser.add_argument("--isolation")
     parser.add_argument("--preload", action="append", default=[])
     arguments = parser.parse_args()
     ignore_interrupts()
     die_with_parent(arguments.parent)
+    _reset_environment()
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=arguments.fd)
-    server = ForkServer(control, arguments.scratch)
+    control.set_inheritable(False)
+    try:
+        level = isolation.choose(arguments.isolation, partial(_probe, scratch=arguments.scratch))
+    except InvalidInput as error:
+        control.send(msgspec.msgpack.encode(Unfit(str(error))))
+        _wait_for_end(control)
+        return
+    sandbox = Sandbox(level, SandboxLimits(), scratch=arguments.scratch)
+    if sandbox.needs_detaching:
+        sandbox.detach()
+        _go_on_as_child(control)
+    sandbox.enclose()
+    server = ForkServer(control, sandbox)
     from hybrid_runtime.classical import worker
 
     server.preload(arguments.preload)

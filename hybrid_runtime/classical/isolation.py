@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -44,40 +44,49 @@ class _Failure(msgspec.Struct):
     number: int | None
 
 
+Probe: TypeAlias = Callable[[Level], str | None]
+"""Says why a level cannot be had; None where it can."""
+
+
 def available() -> dict[Level, str | None]:
     """Every level with the reason why this host cannot give it, None where it can."""
     return {level: _probe(level) for level in Level}
 
 
-def choose(wanted: str | None = None) -> Level:
+def choose(wanted: str | None = None, probe: Probe | None = None) -> Level:
     """The level of this name; without one, the strictest available, which never is `process`.
+
+    Args:
+        wanted: A level's name.
+        probe: How to find out; a process of its own tries each level when None.
 
     Raises:
         InvalidInput: where it cannot be had; the text names the kernel feature that lacks and the remedy.
     """
+    probe = probe or _probe
     if wanted is not None:
-        return _named(wanted)
+        return _named(wanted, probe)
     reasons = {}
     for level in (Level.STRICT, Level.LANDLOCK):
-        reason = _probe(level)
-        if reason is None:
+        lacking = probe(level)
+        if lacking is None:
             return level
-        reasons[level] = reason
-    found = "; ".join(f"{level}: {reason}" for level, reason in reasons.items())
+        reasons[level] = lacking
+    found = "; ".join(f"{level}: {lacking}" for level, lacking in reasons.items())
     raise InvalidInput(
         f"this host can isolate no worker ({found}). For your own code only, isolation level "
         f"'{Level.PROCESS}' can be asked for by name: it sets limits but hides nothing"
     )
 
 
-def _named(wanted: str) -> Level:
+def _named(wanted: str, probe: Probe) -> Level:
     try:
         level = Level(wanted)
     except ValueError:
         raise InvalidInput(f"isolation level {wanted!r} is not known; choose one of {', '.join(Level)}") from None
-    reason = _probe(level)
-    if reason is not None:
-        raise InvalidInput(f"isolation level '{level}' cannot be had on this host: {reason}")
+    lacking = None if level is Level.PROCESS else probe(level)
+    if lacking is not None:
+        raise InvalidInput(f"isolation level '{level}' cannot be had on this host: {lacking}")
     return level
 
 
@@ -87,6 +96,8 @@ def _probe(level: Level) -> str | None:
         return None
     if sys.platform != "linux":
         return f"it needs Linux, and this is {sys.platform}"
+    import subprocess  # fork servers load this module, too, and start nothing
+
     with tempfile.TemporaryDirectory() as folder:
         command = interpreter(__name__, level, folder)
         try:
@@ -95,13 +106,16 @@ def _probe(level: Level) -> str | None:
             )
         except subprocess.TimeoutExpired:
             return f"entering it took more than {_PROBE_TIMEOUT_S} s"
-    if result.returncode == 0:
-        return None
+    return None if result.returncode == 0 else reason(result.returncode, result.stdout, result.stderr)
+
+
+def reason(status: int, said: bytes, printed: bytes = b"") -> str:
+    """Why `rehearse` failed, from its exit status and what it wrote to `report` and to stderr."""
     try:
-        return _explain(msgspec.json.decode(result.stdout, type=_Failure))
+        return _explain(msgspec.json.decode(said, type=_Failure))
     except msgspec.DecodeError:
-        text = result.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return f"the process that tried it ended with status {result.returncode}: {text}"
+        text = printed.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"the process that tried it ended with status {status}" + (f": {text}" if text else "")
 
 
 def _environment() -> dict[str, str]:
@@ -145,17 +159,22 @@ def _namespace_remedy(number: int | None) -> str:
     )
 
 
-def main() -> None:
-    """`python -m hybrid_runtime.classical.isolation LEVEL DIR`: exit 0 if it can be entered, else say why not."""
-    level, folder = sys.argv[1:]
+def rehearse(level: Level, scratch: str, report: int) -> int:
+    """Enter the sandbox for good; 0 if it can be entered, else 1 and the reason written to `report`."""
     try:
-        Sandbox(Level(level), SandboxLimits(), scratch=folder).rehearse(keep_fds=_STANDARD_FDS)
+        Sandbox(level, SandboxLimits(), scratch=scratch).rehearse(keep_fds=_STANDARD_FDS | {report})
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         text = f"{error.strerror or error}{where}"
-        os.write(1, msgspec.json.encode(_Failure(text, error.errno)))
-        os._exit(1)
-    os._exit(0)
+        os.write(report, msgspec.json.encode(_Failure(text, error.errno)))
+        return 1
+    return 0
+
+
+def main() -> None:
+    """`python -m hybrid_runtime.classical.isolation LEVEL DIR`: exit 0 if it can be entered, else say why not."""
+    level, folder = sys.argv[1:]
+    os._exit(rehearse(Level(level), folder, 1))
 
 
 if __name__ == "__main__":

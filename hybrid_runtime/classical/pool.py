@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.config import child_environment
-from hybrid_runtime.errors import ChannelClosed, InternalError, ProtocolError
+from hybrid_runtime.config import child_environment, worker_environment
+from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, ProtocolError
 from hybrid_runtime.process import interpreter
-from hybrid_runtime.protocol.forking import Exited, FromForkServer, Preloaded, Spawn, Spawned
+from hybrid_runtime.protocol.forking import Exited, FromForkServer, Preloaded, Spawn, Spawned, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 if TYPE_CHECKING:
@@ -79,18 +79,26 @@ class Pool:
         warm: Workers kept ready.
         most: Workers that jobs may have at the same time; further jobs wait.
         preload: Modules that workers are born with.
+        level: Isolation level; the strictest available when None.
     """
 
     def __init__(
-        self, scratch: Path, *, warm: int = 1, most: int = MOST_WORKERS, preload: tuple[str, ...] = PRELOAD
+        self,
+        scratch: Path,
+        *,
+        warm: int = 1,
+        most: int = MOST_WORKERS,
+        preload: tuple[str, ...] = PRELOAD,
+        level: str | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = interpreter("hybrid_runtime.classical.forkserver", "--fd", str(theirs.fileno()))
         command += ["--parent", str(os.getpid()), "--scratch", str(scratch)]
+        if level is not None:
+            command += ["--isolation", level]
         for name in preload:
             command += ["--preload", name]
-        # Without it, the order of sets, and so a user's results, would differ from run to run.
-        environment = child_environment() | {"PYTHONHASHSEED": "0"}
+        environment = child_environment() | worker_environment()
         self._process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -142,6 +150,7 @@ class Pool:
 
         Raises:
             ChannelClosed: the fork server is gone, and all its workers with it.
+            InvalidInput: the isolation level cannot be had here; the fork server is gone.
             InternalError: one worker could not be started, and no other is on its way.
         """
         try:
@@ -164,6 +173,8 @@ class Pool:
             self._dead.add(message.pid)
         elif isinstance(message, Preloaded):
             self.isolation, self.missing = message.isolation, message.missing
+        elif isinstance(message, Unfit):
+            raise InvalidInput(message.text)
         else:
             self._starting -= 1
             self._refuse(message.text)

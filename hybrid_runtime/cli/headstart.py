@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybrid_runtime.bundle import bundle_file, split_target
 from hybrid_runtime.cli.preload import preload_of
@@ -18,9 +18,16 @@ from hybrid_runtime.local import DEFAULT_BACKEND, Client
 from hybrid_runtime.protocol.bundles import Bundle
 
 _BACKEND = ("--backend", "-b")
+_ISOLATION = ("--isolation",)
 _NO_JOB = ("--help", "-h")
 # Options that decide about the runtime's processes and are not guessed.
-_NOT_GUESSED = ("--keys", "--trace")
+_NOT_GUESSED = ("--keys", "--backend-option", "--trace")
+
+
+class _Wanted(NamedTuple):
+    backend: str
+    isolation: str | None
+    preload: tuple[str, ...]
 
 
 class HeadStart:
@@ -32,24 +39,33 @@ class HeadStart:
 
     def __init__(self, arguments: list[str]) -> None:
         self._client: Client | None = None
-        self._wanted: tuple[str, tuple[str, ...]] | None = None
+        self._wanted: _Wanted | None = None
         target = _target(arguments)
         if target is None or not {*arguments}.isdisjoint(_NO_JOB):
             return
         if any(argument.startswith(_NOT_GUESSED) for argument in arguments):
             return
         try:
-            self._wanted = (_backend(arguments), preload_of(bundle_file(target)))
+            backend = _value(arguments, _BACKEND) or DEFAULT_BACKEND
+            self._wanted = _Wanted(backend, _value(arguments, _ISOLATION), preload_of(bundle_file(target)))
         except HybridRuntimeError:
             return  # the command meets the same problem, and reports it
-        self._client = _start(*self._wanted)
+        self._client = _start(self._wanted)
 
-    def client(self, backend: str, bundle: Bundle, options: Mapping[str, Any], *, trace: Path | None = None) -> Client:
+    def client(
+        self,
+        backend: str,
+        bundle: Bundle,
+        options: Mapping[str, Any],
+        *,
+        isolation: str | None = None,
+        trace: Path | None = None,
+    ) -> Client:
         """The runtime for this bundle; whoever takes it closes it."""
-        wanted = (backend, preload_of(bundle))
+        wanted = _Wanted(backend, isolation, preload_of(bundle))
         if self._client is None or wanted != self._wanted or options or trace:
             self.close()
-            return _start(*wanted, options, trace=trace)
+            return _start(wanted, options, trace=trace)
         client, self._client = self._client, None
         return client
 
@@ -60,10 +76,9 @@ class HeadStart:
             self._client = None
 
 
-def _start(
-    backend: str, preload: tuple[str, ...], options: Mapping[str, Any] | None = None, *, trace: Path | None = None
-) -> Client:
-    return Client(backend, options=options, preload=preload, trace=trace)
+def _start(wanted: _Wanted, options: Mapping[str, Any] | None = None, *, trace: Path | None = None) -> Client:
+    backend, isolation, preload = wanted
+    return Client(backend, options=options, preload=preload, isolation=isolation, trace=trace)
 
 
 def _target(arguments: list[str]) -> str | None:
@@ -75,12 +90,12 @@ def _target(arguments: list[str]) -> str | None:
     return None
 
 
-def _backend(arguments: list[str]) -> str:
-    """The backend that the arguments seem to name."""
-    found = DEFAULT_BACKEND
+def _value(arguments: list[str], names: tuple[str, ...]) -> str | None:
+    """What the arguments seem to give for the option with these names."""
+    found = None
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument in _BACKEND:
+        if argument in names:
             found = following
-        elif argument.startswith("--backend="):
+        elif argument.startswith(f"{names[0]}="):
             found = argument.partition("=")[2]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,11 +41,28 @@ Backend = Annotated[str, typer.Option("--backend", "-b", help="Where circuits ru
 Keys = Annotated[
     Path | None, typer.Option("--keys", metavar="DIR", help="Keys for a backend tcp://HOST:PORT; see qi-run keys.")
 ]
+BackendOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backend-option",
+        metavar="NAME=VALUE",
+        help="An option of the backend's driver, once for each. VALUE is JSON or a text.",
+    ),
+]
 Shots = Annotated[int, typer.Option("--shots", "-s", help="Shots of circuits that name none.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable; drawn at random without it.")]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Keep result, metrics, log and bundle in DIR/JOB_ID."),
+]
+Isolation = Annotated[
+    str | None,
+    typer.Option(
+        "--isolation",
+        metavar="LEVEL",
+        help="How the algorithm is kept apart: strict, landlock or process; else the strictest that this host can "
+        "give. See qi-run doctor.",
+    ),
 ]
 Trace = Annotated[
     Path | None,
@@ -75,24 +93,35 @@ class JobOptions:
         self.limits: Limits = parse_limits(limit or [])
 
 
-def backend_options(backend: str, keys: Path | None) -> dict[str, Any]:
-    """Options of the backend that come from the command line.
+def backend_options(backend: str, keys: Path | None, given: list[str] | None) -> dict[str, Any]:
+    """Options of the backend that come from the command line; what is not JSON in `given` is a text.
 
     Raises:
-        InvalidInput: keys are given for a backend that takes none.
+        InvalidInput: keys are given for a backend that takes none, or an option is not NAME=VALUE.
     """
-    if keys is None:
-        return {}
-    if not backend.startswith("tcp://"):
-        raise InvalidInput(f"--keys is for a backend tcp://HOST:PORT, not for {backend!r}")
-    return {"keys": str(keys.absolute())}
+    options: dict[str, Any] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not name or not equals or name in options:
+            raise InvalidInput(f"--backend-option {text!r} is not NAME=VALUE, or its name is given twice")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    if keys is not None:
+        if not backend.startswith("tcp://"):
+            raise InvalidInput(f"--keys is for a backend tcp://HOST:PORT, not for {backend!r}")
+        options["keys"] = str(keys.absolute())
+    return options
 
 
 __all__ = [
     "DEFAULT_BACKEND",
     "DEFAULT_SHOTS",
     "Backend",
+    "BackendOption",
     "Debug",
+    "Isolation",
     "JobOptions",
     "Json",
     "Keys",

@@ -20,6 +20,7 @@ def summary(result: JobResult) -> str:
         *_section("result", lines_of(result.value)),
         *_section("steps", [f"{result.steps}, with {result.shots} shots"]),
         *_section("backend", [f"{result.backend}, seed {result.seed}"]),
+        *_section("isolation", [result.isolation or "none: no worker was started"]),
         *_section("timing", timing_lines(result.timing)),
     ]
     return "\n".join(lines)

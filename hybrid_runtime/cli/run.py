@@ -14,7 +14,9 @@ from hybrid_runtime.cli.options import (
     DEFAULT_BACKEND,
     DEFAULT_SHOTS,
     Backend,
+    BackendOption,
     Debug,
+    Isolation,
     JobOptions,
     Json,
     Keys,
@@ -44,9 +46,11 @@ def run(
     param: Param = None,
     backend: Backend = DEFAULT_BACKEND,
     keys: Keys = None,
+    backend_option: BackendOption = None,
     shots: Shots = DEFAULT_SHOTS,
     seed: Seed = None,
     limit: Limit = None,
+    isolation: Isolation = None,
     json: Json = False,
     out: Out = None,
     trace: Trace = None,
@@ -67,7 +71,9 @@ def run(
                 stack.callback(folder.discard)
             interrupts = stack.enter_context(Interrupts())
             start = _head_start(context)
-            client = stack.enter_context(start.client(backend, bundle, backend_options(backend, keys), trace=trace))
+            given = backend_options(backend, keys, backend_option)
+            client = start.client(backend, bundle, given, isolation=isolation, trace=trace)
+            stack.enter_context(client)
             job = client.submit(
                 bundle,
                 parameters=options.parameters,

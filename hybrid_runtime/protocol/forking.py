@@ -14,7 +14,10 @@ class Spawn(msgspec.Struct, frozen=True, array_like=True, tag="spawn"):
 
 
 class Spawned(msgspec.Struct, frozen=True, array_like=True, tag="spawned"):
-    """A worker exists. Four descriptors come along: its channel, its stdout, its stderr and a pidfd."""
+    """A worker exists. Four descriptors come along: its channel, its stdout, its stderr and a pidfd.
+
+    `pid` is what the fork server knows the worker by; in the dispatcher's pid namespace it may mean nothing.
+    """
 
     request: int
     pid: int
@@ -34,6 +37,12 @@ class Preloaded(msgspec.Struct, frozen=True, array_like=True, tag="preloaded"):
     missing: dict[str, str]
 
 
+class Unfit(msgspec.Struct, frozen=True, array_like=True, tag="unfit"):
+    """The fork server ends: the isolation level that it was to have cannot be had on this host."""
+
+    text: str
+
+
 class Trouble(msgspec.Struct, frozen=True, array_like=True, tag="trouble"):
     """The fork server could not answer this request."""
 
@@ -41,4 +50,4 @@ class Trouble(msgspec.Struct, frozen=True, array_like=True, tag="trouble"):
     text: str
 
 
-FromForkServer: TypeAlias = Spawned | Exited | Preloaded | Trouble
+FromForkServer: TypeAlias = Spawned | Exited | Preloaded | Unfit | Trouble
