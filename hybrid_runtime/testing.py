@@ -196,12 +196,17 @@ def drive(algorithm: Any, answers: Answers, **settings: Any) -> Outcome:
         value = drive_style(algorithm, context, _nothing)
     except Failure as failure:
         cause = failure.cause
-        if isinstance(cause, StopRequested):
-            raise AlgorithmTimeout(f"the algorithm was stopped ({cause.reason}) before its first step") from cause
-        if not isinstance(cause, Exception):
-            raise UserCodeError(f"the algorithm raised {type(cause).__name__}: {cause}") from cause
-        raise cause from None
-    history = context.history
+    else:
+        return _outcome(value, stub)
+    if isinstance(cause, StopRequested):
+        raise AlgorithmTimeout(f"the algorithm was stopped ({cause.reason}) before its first step") from cause
+    if not isinstance(cause, Exception):
+        raise UserCodeError(f"the algorithm raised {type(cause).__name__}: {cause}") from cause
+    raise cause
+
+
+def _outcome(value: Any, stub: StubExchange) -> Outcome:
+    history = stub.context.history
     return Outcome(decode_value(encode_value(value)), history, stub.requests, stub.logs, history.stop_reason)
 
 

@@ -45,9 +45,12 @@ def encode_bundle(bundle: Bundle) -> bytes:
     """The bundle as bytes: the same content always gives the same bytes.
 
     Raises:
-        BundleError: it is larger than a bundle may be.
+        BundleError: it is larger than a bundle may be, or a file's name is no text.
     """
-    data = msgspec.msgpack.encode(bundle, order="deterministic")
+    try:
+        data = msgspec.msgpack.encode(bundle, order="deterministic")
+    except UnicodeEncodeError as error:
+        raise BundleError(f"a name in the bundle is not valid Unicode: {error.object!r:.80}") from None
     if len(data) > MAX_BUNDLE_BYTES:
         raise BundleError(f"the bundle has {len(data)} bytes, at most {MAX_BUNDLE_BYTES} are taken: leave data out")
     return data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,8 @@ def test_a_sequence_gives_a_list_of_the_same_length(batch):
 
 
 def test_a_generator_of_circuits_is_a_sequence_too():
-    assert len(stub().context.run(Circuit(name) for name in "abc")) == 3
+    circuits: Any = (Circuit(name) for name in "abc")
+    assert len(stub().context.run(circuits)) == 3
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_the_history_has_requests_and_results_in_the_shape_they_had():
     context = stub().context
     context.run(Circuit("a"))
     context.run([Circuit("b")])
-    history = context.history
+    history: Any = context.history
     assert history.requests == [Circuit("a"), [Circuit("b")]]
     assert history.results[0].counts == history.results[1][0].counts == ONE
     assert (history.steps, history.shots) == (2, 20)
@@ -74,7 +77,8 @@ def test_what_the_algorithm_does_to_its_results_does_not_change_the_history():
     context = stub().context
     results = context.run([Circuit("a")])
     results.clear()
-    assert len(context.history.results[0]) == 1
+    kept: Any = context.history.results[0]
+    assert len(kept) == 1
 
 
 def test_metrics_are_kept_by_name_and_in_order():
@@ -118,9 +122,10 @@ def test_random_numbers_come_from_the_jobs_seed():
 def test_what_remains_goes_down_with_every_step():
     context = stub(shots=10, limits=Limits(steps=3, shots=25, qpu_s=2, wall_s=1000)).context
     context.run(Circuit("a"))
-    left = context.remaining
+    left: Any = context.remaining
     assert (left.steps, left.shots, left.qpu_s) == (2, 15, 2.0)
-    assert 900 < left.wall_s < 1000
+    assert left.wall_s == pytest.approx(1000, abs=100)
+    assert left.wall_s < 1000
 
 
 def test_nothing_remains_to_be_known_where_there_is_no_limit():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hybrid_runtime.errors import ErrorData, UserCodeError
@@ -11,7 +13,7 @@ from hybrid_runtime.timing import Timing
 
 
 def result(**changes) -> JobResult:
-    fields = {
+    fields: dict[str, Any] = {
         "value": None,
         "state": JobState.COMPLETED,
         "stop_reason": StopReason.DONE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,7 +36,7 @@ def test_durations_are_seconds_above_0(name, value):
 
 def test_the_time_to_finalize_cannot_be_unlimited():
     with pytest.raises(InvalidInput, match="finalize_s"):
-        Limits(finalize_s=None)
+        Limits(finalize_s=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,12 @@ def test_a_plateau_is_a_metric_a_tolerance_and_a_window(plateau):
 
 
 def test_numpy_numbers_are_taken_and_travel_as_plain_ones():
-    limits = Limits(steps=np.int64(5), wall_s=np.float32(0.5), plateau=["e", np.float64(0.1), np.int8(3)])
+    given: dict[str, Any] = {
+        "steps": np.int64(5),
+        "wall_s": np.float32(0.5),
+        "plateau": ["e", np.float64(0.1), np.int8(3)],
+    }
+    limits = Limits(**given)
     assert limits == Limits(steps=5, wall_s=0.5, plateau=("e", 0.1, 3))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(limits), type=Limits) == limits
 

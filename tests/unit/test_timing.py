@@ -73,4 +73,4 @@ def test_quantiles_of_very_many_steps_need_bounded_memory(monkeypatch):
     assert len(watch._samples) < 64
     assert times.mean == pytest.approx(0.495)
     assert times.p50 == pytest.approx(0.5, abs=0.1)
-    assert times.p99 > 0.9
+    assert times.p99 == pytest.approx(0.97, abs=0.05)
