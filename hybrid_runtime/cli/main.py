@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ def main() -> int:
 
 
 def _command_line(arguments: list[str]) -> int:
+    _fill_closed_streams()
     _tolerate_any_text()
     with closing(_head_start(arguments)) as head_start:
         from hybrid_runtime.cli.app import command
@@ -41,6 +43,16 @@ def _head_start(arguments: list[str]) -> HeadStart:
     from hybrid_runtime.cli.headstart import HeadStart
 
     return HeadStart(arguments[1:] if arguments[:1] == ["run"] else [])
+
+
+def _fill_closed_streams() -> None:
+    """Let no channel of the runtime get the number of a standard stream that this process was started without."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(fd, True)
 
 
 def _tolerate_any_text() -> None:

@@ -44,11 +44,11 @@ class Command:
         self.scratch = folder / "scratch"
         self.folder.mkdir()
         self.scratch.mkdir()
-        # The runtime hands PATH on to all of its processes.
-        self._mark = str(folder / "mark")
+        # PATH goes to the runtime's processes, but for those of the sandbox; their scratch folder is an argument.
+        self._marks = [os.fsencode(folder / "mark"), os.fsencode(self.scratch)]
         self.environment = os.environ | {
             "TMPDIR": str(self.scratch),
-            "PATH": f"{os.environ.get('PATH', '/usr/bin')}:{self._mark}",
+            "PATH": f"{os.environ.get('PATH', '/usr/bin')}:{folder / 'mark'}",
             "NO_COLOR": "1",
         }
         if "PYTHONPATH" in os.environ:
@@ -97,9 +97,10 @@ class Command:
 
     def _is_ours(self, process: Path) -> bool:
         try:
-            return self._mark.encode() in (process / "environ").read_bytes()
+            text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
         except OSError:
             return False  # it has ended, or belongs to somebody else
+        return any(mark in text for mark in self._marks)
 
 
 @pytest.fixture
