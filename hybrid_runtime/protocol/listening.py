@@ -216,12 +216,15 @@ class Listener:
             if (peer := self._peers.get(identity)) is not None:
                 peer.fail(ChannelClosed("the client has gone away"))
 
-    def tick(self) -> list[Peer]:
-        """The clients that were lost since the last call. Call it after reading what is here."""
+    def tick(self) -> None:
+        """Give up the clients that are silent. Call it after reading what is here."""
         now = _now()
         for peer in list(self._peers.values()):
             if now - peer.heard >= self.heartbeat.dead_after_s:
                 peer.fail(ChannelClosed(f"the client has been silent for {self.heartbeat.dead_after_s:g} s"))
+
+    def take_lost(self) -> list[Peer]:
+        """The clients that were lost since the last call, whatever the reason."""
         lost, self._lost = self._lost, []
         return lost
 

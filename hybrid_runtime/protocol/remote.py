@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
 _TROUBLE = {
     Event.UNREACHABLE: "nothing listens there, or the network does not lead there",
-    Event.NOT_AGREED: "it broke off the handshake: check that server.public is the key of that server",
+    Event.NOT_AGREED: "it broke off the handshake: check that it uses keys, and that server.public is its key",
     Event.OTHER_MECHANISM: "one side uses keys and the other does not: give --keys to both or to none",
     Event.KEY_REFUSED: "it does not let our key in: have its operator add our client.public to its clients",
 }
 # No attempt can succeed until a person has changed something.
 _HOPELESS = (Event.OTHER_MECHANISM, Event.KEY_REFUSED)
+
+_NO_KEYS = "it broke off the handshake: it may ask for keys, which --keys gives"
 
 _now = time.monotonic
 
@@ -72,6 +74,7 @@ class RemoteChannel:
         self._max = max_message_bytes
         self._station = Station()
         self._wire = self._station.connect(Kind.DEALER, address, keys)
+        self._keys_given = keys is not None
         self.opened = False
         self.trouble = ""
         self.hopeless = False
@@ -159,6 +162,11 @@ class RemoteChannel:
         for event in self._station.events():
             if event is Event.BROKEN and self.opened:
                 self._closed = "the connection broke"
+            elif event is Event.UNREACHABLE:
+                # It follows every broken connection: it says something only where nothing more was said.
+                self.trouble = self.trouble or _TROUBLE[event]
+            elif event is Event.NOT_AGREED and not self._keys_given:
+                self.trouble = _NO_KEYS
             elif event in _TROUBLE:
                 self.trouble = _TROUBLE[event]
                 self.hopeless = event in _HOPELESS

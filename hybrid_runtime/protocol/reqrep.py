@@ -110,7 +110,7 @@ class Requester:
 
     def clear_interrupt(self) -> None:
         """Forget an interrupt that met no `ask`."""
-        if select.select([self._interrupt], [], [], 0)[0]:
+        if self._interrupt >= 0 and select.select([self._interrupt], [], [], 0)[0]:
             os.eventfd_read(self._interrupt)
 
     def _drop(self) -> None:

@@ -19,6 +19,7 @@ from hybrid_runtime.errors import BackendFailed
 _SHOWN = 200
 _NAMES = ("results", "result", "counts", "measurements", "histogram", "probabilities")
 _BITS = re.compile(r"[01]+")
+_NUMBER = re.compile(r"0|[1-9]\d{0,18}")
 _SHOTS = re.compile(r"\s*[01]+(?:[\s,;]+[01]+)*\s*")
 # `Results: {'00': 5}` as QX prints it; then any other dictionary.
 _NAMED = re.compile(r"\b(?:results?|counts)\b['\"]?\s*[:=]\s*(\{[^{}]*\})", re.IGNORECASE)
@@ -78,7 +79,9 @@ def _dictionary(given: dict[Any, Any], qubits: int) -> dict[str, Any] | None:
     keys = [str(key) for key in given]
     if all(len(key) == qubits and _BITS.fullmatch(key) for key in keys):
         return dict(zip(keys, given.values(), strict=True))
-    numbers = [int(key) if re.fullmatch(r"\d{1,19}", key) else -1 for key in keys]
+    if all(isinstance(key, str) for key in given) and not any(set(key) - {"0", "1"} for key in keys):
+        return None  # bit strings of another length, rather than the numbers 0, 1, 10 and so on
+    numbers = [int(key) if _NUMBER.fullmatch(key) else -1 for key in keys]
     if all(0 <= number < 1 << qubits for number in numbers):
         return {format(number, f"0{qubits}b"): value for number, value in zip(numbers, given.values(), strict=True)}
     return None

@@ -162,7 +162,8 @@ class Server:
             except ProtocolError as error:
                 _log.warning("a client broke the protocol and is let go: %s", error)
                 peer.close(str(error))
-        for peer in listener.tick():
+        listener.tick()
+        for peer in listener.take_lost():
             session = self._sessions.lose(peer, _now())
             if session is not None:
                 _log.info("client %s has gone", session.name[:8])

@@ -1,4 +1,4 @@
-"""What every channel promises, whatever carries its messages. A further kind of channel is one more entry of `KINDS`."""
+"""What every channel promises, whatever carries its messages; a further kind is one more entry of `KINDS`."""
 
 from __future__ import annotations
 
