@@ -12,8 +12,8 @@ import msgspec
 
 from hybrid_runtime.errors import InvalidInput
 
-# The dispatcher keeps that many values of the metric.
-MAX_PLATEAU_WINDOW = 1_000_000
+# The dispatcher looks through that many values of the metric at every step.
+MAX_PLATEAU_WINDOW = 10_000
 
 
 class StopReason(StrEnum):

@@ -222,7 +222,7 @@ class Machine:
     def on_backend_lost(self, error: ErrorData, now: float) -> list[Action]:
         """The quantum runtime is gone."""
         if not self._waiting:
-            if self.state is JobState.FINALIZING:
+            if self.stopping is not None or self.state is JobState.FINALIZING:
                 return []  # it needs the backend no more; if it asks all the same, it is told then
             self._error = self._error or error
             return self._interrupt(StopReason.ERROR, now)

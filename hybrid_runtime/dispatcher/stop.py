@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import isfinite
 
 from hybrid_runtime.limits import Limits, StopReason
 
@@ -52,5 +53,5 @@ class Usage:
         recent = self._recent
         if recent is None or self.limits.plateau is None or len(recent) < self.limits.plateau[2]:
             return False
-        # A NaN among them compares false: a metric that is not a number has not settled.
-        return max(recent) - min(recent) <= self.limits.plateau[1]
+        # What is not a number, or without bounds, has not settled; max and min would pass over it.
+        return all(map(isfinite, recent)) and max(recent) - min(recent) <= self.limits.plateau[1]

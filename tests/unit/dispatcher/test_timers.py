@@ -1,0 +1,33 @@
+"""When the loop wakes up by itself."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid_runtime.dispatcher.timers import NEVER, Timers
+
+
+def test_without_timers_there_is_no_next_one():
+    timers = Timers()
+    assert timers.next == NEVER == math.inf
+    assert timers.due(1e9) == []
+
+
+def test_what_never_comes_is_not_kept():
+    timers = Timers()
+    timers.add(math.inf, "a")
+    assert (len(timers), timers.next) == (0, NEVER)
+
+
+@given(st.lists(st.floats(0, 100)), st.floats(0, 100))
+def test_those_that_have_passed_are_given_in_order_and_dropped(times, now):
+    timers = Timers()
+    for at in times:
+        timers.add(at, str(at))
+    assert timers.next == min(times, default=NEVER)
+    assert timers.due(now) == [str(at) for at in sorted(times) if at <= now]
+    assert timers.next == min((at for at in times if at > now), default=NEVER)
+    assert timers.due(now) == []
