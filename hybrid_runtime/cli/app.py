@@ -9,6 +9,7 @@ import typer
 from hybrid_runtime._version import __version__
 from hybrid_runtime.cli import codes
 from hybrid_runtime.cli.backends import backends
+from hybrid_runtime.cli.bench import bench
 from hybrid_runtime.cli.check import check
 from hybrid_runtime.cli.keys import keys
 from hybrid_runtime.cli.new import new
@@ -24,7 +25,7 @@ app = typer.Typer(
     epilog=codes.epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (run, check, new, backends, quantum_runtime, keys):
+for function in (run, check, new, backends, quantum_runtime, keys, bench):
     app.command(epilog=codes.epilog())(function)
 
 

@@ -1,0 +1,63 @@
+"""What a step would cost without any of the runtime: `floor.c`, compiled on the spot."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.bench.placement import Cores, Placement, confined, possible
+from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
+from hybrid_runtime.config import child_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SOURCE = Path(__file__).with_name("floor.c")
+MODES = ("seqpacket", "futex", "spin")
+# A step's request and its answer are of about this size.
+_MESSAGE_BYTES = 64
+_COMPILERS = ("cc", "gcc", "clang")
+_TIMEOUT_S = 60.0
+
+
+class NoFloor(Exception):
+    """The floor cannot be measured here; the text says why."""
+
+
+def measure(rounds: int) -> dict[str, dict[str, Quantiles]]:
+    """Quantiles by mode and placement.
+
+    Raises:
+        NoFloor: there is no compiler, or it cannot compile the program.
+    """
+    compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    if compiler is None:
+        raise NoFloor(f"there is no C compiler: none of {', '.join(_COMPILERS)} is installed")
+    with tempfile.TemporaryDirectory(prefix="hybrid-runtime-") as folder:
+        program = Path(folder) / "floor"
+        _call([compiler, "-O2", "-std=gnu11", "-o", str(program), str(SOURCE)])
+        return {mode: dict(_placed(program, mode, rounds)) for mode in MODES}
+
+
+def _placed(program: Path, mode: str, rounds: int) -> Iterator[tuple[str, Quantiles]]:
+    for placement in possible():
+        if mode == "spin" and placement is Placement.SAME_CORE:
+            continue  # whoever spins keeps from the core the one it waits for
+        cores = map(str, Cores(placement).in_order())
+        with confined(placement):
+            printed = _call([str(program), mode, str(rounds), str(rounds // 10), str(_MESSAGE_BYTES), *cores])
+        yield placement.value, of_nanoseconds([int(line) for line in printed.split()])
+
+
+def _call(command: list[str]) -> str:
+    try:
+        done = subprocess.run(
+            command, env=child_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        raise NoFloor(f"{Path(command[0]).name} failed: {said.strip().splitlines()[-1]}") from error
+    return done.stdout

@@ -1,0 +1,77 @@
+"""Whole hybrid algorithms, with the runtime and without."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hybrid_runtime.bench import alone
+from hybrid_runtime.bench.placement import ALGORITHMS
+from hybrid_runtime.bench.quantiles import Quantiles, quantiles
+
+if TYPE_CHECKING:
+    from hybrid_runtime.bench.plan import Plan
+    from hybrid_runtime.local import Client
+
+EVALUATIONS = 200
+QUBITS = (2, 5, 10)
+_SHOTS = 1024
+_SEED = 1
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One loop with the runtime and without.
+
+    Attributes:
+        evaluations: Evaluations of the function that is minimized.
+        runtime_s: From submitting the job until its result is there, on a runtime that is up; median.
+        alone_s: scipy and the emulator in one process; median.
+        overhead: How much longer it takes with the runtime, as a share of `alone_s`.
+        same_result: Whether both found exactly the same value.
+        repetitions: How often each was run.
+    """
+
+    evaluations: int
+    runtime_s: float
+    alone_s: float
+    overhead: float
+    same_result: bool
+    repetitions: int
+
+
+def compare(client: Client, loop: str, plan: Plan) -> Comparison:
+    """Run a loop by turns with the runtime and without, so that a change of the machine's speed meets both."""
+    parameters = {"loop": loop, "evaluations": EVALUATIONS}
+    task = alone.Loop(loop, EVALUATIONS, repetitions=1, seed=_SEED, shots=_SHOTS)
+
+    def job() -> tuple[float, Any]:
+        start = time.perf_counter()
+        result = client.run(f"{ALGORITHMS}:loop", parameters=parameters, seed=_SEED, shots=_SHOTS).raise_for_error()
+        return time.perf_counter() - start, result.value
+
+    found = [job()[1]]  # which had to wait until everything was loaded
+    with_runtime, without = [], []
+    for _ in range(plan.loop_repetitions):
+        taken, value = job()
+        answer = alone.run_alone([task])[0]
+        with_runtime.append(taken)
+        without += answer.seconds
+        found += [value, answer.found]
+    runtime_s, alone_s = statistics.median(with_runtime), statistics.median(without)
+    return Comparison(
+        evaluations=found[0]["evaluations"],
+        runtime_s=runtime_s,
+        alone_s=alone_s,
+        overhead=runtime_s / alone_s - 1,
+        same_result=all(one == found[0] for one in found),
+        repetitions=plan.loop_repetitions,
+    )
+
+
+def emulator(plan: Plan) -> dict[str, Quantiles]:
+    """The emulator by itself: dense circuits by their number of qubits."""
+    answers = alone.run_alone([alone.Emulation(qubits, plan.executions, _SHOTS) for qubits in QUBITS])
+    return {str(qubits): quantiles(answer.seconds) for qubits, answer in zip(QUBITS, answers, strict=True)}

@@ -1,0 +1,89 @@
+"""How long a step takes where the algorithm waits for it."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.bench.placement import ALGORITHMS, Placement, confined, possible, started
+from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
+from hybrid_runtime.bench.remote import listening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hybrid_runtime.bench.plan import Plan
+    from hybrid_runtime.local import Client
+
+CHANNELS = ("seqpacket", "zeromq")
+SLOTS = (0, 8, 64, 512)
+# No more than the steps need, so that it starts sooner.
+_PRELOAD = ("cqasm.v3x",)
+# Steps that are not counted: the first defines the program, the next ones fill caches.
+_WARMUP = 200
+
+
+@contextmanager
+def on_channel(channel: str, placement: Placement) -> Iterator[Client]:
+    """A runtime with the null backend, which is in a process of this machine whatever the channel to it."""
+    with ExitStack() as stack:
+        backend = "null"
+        if channel == "zeromq":
+            with confined(placement):
+                backend = stack.enter_context(listening("null"))
+        yield stack.enter_context(started(backend, placement, preload=_PRELOAD))
+
+
+def missing(channel: str) -> str | None:
+    """Why a channel cannot be measured; None where it can."""
+    if channel == "zeromq" and find_spec("zmq") is None:
+        return "pyzmq is not installed"
+    return None
+
+
+def take(client: Client, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2) -> list[int]:
+    """The nanoseconds of so many steps of one job, after those in which caches fill."""
+    parameters = {"steps": steps, "slots": slots, "rows": rows, "qubits": qubits}
+    warmup = max(min(_WARMUP, steps // 2), 2)
+    job = client.run(f"{ALGORITHMS}:steps", parameters=parameters | {"warmup": warmup})
+    times: list[int] = job.raise_for_error().value
+    return times
+
+
+def by_placement(channel: str, plan: Plan) -> dict[str, Quantiles]:
+    """Steps with one parameter, over all repetitions."""
+    found = {}
+    for placement in _placements(channel, plan):
+        with on_channel(channel, placement) as client:
+            times = [time for _ in range(plan.repetitions) for time in take(client, plan.steps)]
+        found[placement.value] = of_nanoseconds(times)
+    return found
+
+
+def _placements(channel: str, plan: Plan) -> list[Placement]:
+    if plan.every_placement:
+        return possible()
+    return [Placement.FREE] if channel == "zeromq" else [one for one in possible() if one is not Placement.SPREAD]
+
+
+def by_slots(client: Client, plan: Plan) -> dict[str, Quantiles]:
+    """Steps by how many numbers each sends."""
+    return {str(slots): of_nanoseconds(take(client, plan.steps, slots=slots)) for slots in SLOTS}
+
+
+def by_rows(client: Client, plan: Plan, qubits: int) -> dict[str, Quantiles]:
+    """Steps by how many parameter sets each runs."""
+    found = {}
+    for rows in plan.rows:
+        steps = max(plan.batch_steps // rows, min(5, plan.batch_steps))
+        found[str(rows)] = of_nanoseconds(take(client, steps, slots=qubits, rows=rows, qubits=qubits))
+    return found
+
+
+def speedup(rows: dict[str, Quantiles]) -> float:
+    """How much quicker one step of most rows is than as many steps of one row each."""
+    most = max(rows, key=int)
+    ratio = int(most) * rows["1"].p50 / rows[most].p50
+    return ratio if math.isfinite(ratio) else 0.0
