@@ -1,0 +1,640 @@
+"""The loop, between a client, workers and a quantum runtime that are all played by the test."""
+
+from __future__ import annotations
+
+import gc
+import os
+import queue
+import socket
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from hybrid_runtime.dispatcher import backend as backend_module
+from hybrid_runtime.dispatcher.loop import Dispatcher
+from hybrid_runtime.errors import BackendFailed, BackendUnknown, ChannelClosed, ErrorData, InternalError, as_data
+from hybrid_runtime.limits import Limits
+from hybrid_runtime.protocol.control import Cancel, Ended, FromDispatcher, Log, Open, Progress, Submit, Unavailable
+from hybrid_runtime.protocol.messages import (
+    PROTOCOL_VERSION,
+    Define,
+    Execute,
+    Executed,
+    Failed,
+    Failure,
+    Finished,
+    Forget,
+    Load,
+    Note,
+    Ready,
+    ReceivedResults,
+    ResultData,
+    Serving,
+    Stop,
+    ToQuantum,
+    ToWorker,
+    decode,
+    decoder,
+    encode,
+)
+from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.values import decode_value, encode_value
+
+from .conftest import BACKEND, make_step
+
+PATIENCE_S = 20.0
+
+
+class Worker:
+    """A worker as the dispatcher sees it; `peer` is the end of its channel that the test plays."""
+
+    pids = iter(range(10_000, 99_999))
+
+    def __init__(self) -> None:
+        self.pid = next(self.pids)
+        self.channel, self.peer = SeqPacketChannel.pair()
+        self.stdout, self.prints = os.pipe()
+        self.stderr, self.warns = os.pipe()
+        self.signals: queue.Queue[str] = queue.Queue()
+        self.closed = False
+        self._decoder = decoder(ToWorker)
+
+    def _signal(self, name: str) -> None:
+        assert not self.closed, f"{name} of a worker that was closed"
+        self.signals.put(name)
+
+    def interrupt(self) -> None:
+        self._signal("interrupt")
+
+    def dump(self) -> None:
+        self._signal("dump")
+
+    def kill(self) -> None:
+        if not self.closed:
+            self._signal("kill")
+
+    def close(self) -> None:
+        self.closed = True
+        self.channel.close()
+        os.close(self.stdout)
+        os.close(self.stderr)
+
+    # What the test does.
+
+    def say(self, message: msgspec.Struct) -> None:
+        self.peer.send(encode(message))
+
+    def hear(self) -> Any:
+        return decode(self._decoder, self.peer.receive(PATIENCE_S))
+
+    def hear_signal(self) -> str:
+        return self.signals.get(timeout=PATIENCE_S)
+
+    def end(self) -> None:
+        self.peer.close()
+        os.close(self.prints)
+        os.close(self.warns)
+
+
+class Pool:
+    """A source of workers that has what the test offers."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._idle: deque[Worker] = deque()
+        self._news: deque[tuple[int, int] | Exception] = deque()
+        self.gone = False
+        # One entry for each time that a worker was wanted and there was none.
+        self.wanted: queue.Queue[None] = queue.Queue()
+
+    def lease_nowait(self) -> Worker | None:
+        if self.gone:
+            raise ChannelClosed("the fork server is gone")
+        if self._idle:
+            return self._idle.popleft()
+        self.wanted.put(None)
+        return None
+
+    def on_readable(self) -> list[tuple[int, int]]:
+        self._ours.recv(1)
+        news = self._news.popleft() if self._news else None
+        if isinstance(news, Exception):
+            raise news
+        return [news] if news else []
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    # What the test does.
+
+    def offer(self) -> Worker:
+        worker = Worker()
+        self._idle.append(worker)
+        self._theirs.send(b".")
+        return worker
+
+    def tell(self, news: tuple[int, int] | Exception) -> None:
+        self._news.append(news)
+        self._theirs.send(b".")
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+
+class Stage:
+    """A dispatcher that runs in a thread, and everybody around it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.client, control = SeqPacketChannel.pair()
+        self.quantum, quantum = SeqPacketChannel.pair()
+        self.pool = Pool()
+        self.workers: list[Worker] = []
+        self._held = (control, quantum)
+        self._from_dispatcher = decoder(FromDispatcher)
+        self._to_quantum = decoder(ToQuantum)
+        self.dispatcher = Dispatcher(control, self.pool, quantum, **settings)
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.dispatcher.run()
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            self.failure = error
+
+    def serve(self) -> None:
+        self.answer(Serving(PROTOCOL_VERSION, BACKEND))
+        assert self.told() == Open(BACKEND)
+
+    def submit(self, name: str, limits: Limits | None = None, seed: int = 5) -> None:
+        self.client.send(encode(Submit(name, b"bundle", encode_value({}), seed, 10, limits or Limits())))
+
+    def start(self, name: str = "job", limits: Limits | None = None) -> Worker:
+        """A worker that has this job."""
+        worker = self.pool.offer()
+        self.workers.append(worker)
+        self.submit(name, limits)
+        load = worker.hear()
+        assert isinstance(load, Load)
+        assert load.job_id == name
+        return worker
+
+    def told(self, kind: type | None = None) -> Any:
+        """The next message to the client, of this kind."""
+        while True:
+            message = decode(self._from_dispatcher, self.client.receive(PATIENCE_S))
+            if kind is None or isinstance(message, kind):
+                return message
+
+    def asked(self) -> Execute:
+        """The next request to the quantum runtime."""
+        while True:
+            message = self.asked_or_told()
+            if isinstance(message, Execute):
+                return message
+
+    def asked_or_told(self) -> Any:
+        return decode(self._to_quantum, self.quantum.receive(PATIENCE_S))
+
+    def answer(self, message: msgspec.Struct) -> None:
+        self.quantum.send(encode(message))
+
+    def execute(self, request: Execute, size: int = 1) -> None:
+        """Answer a request; `size` makes the answer large."""
+        item = ResultData({"0": 10}, 10, 0.001, 1, ["0"] * size if size > 1 else None)
+        self.answer(Executed(request.request, 10, 0.001, msgspec.Raw(encode([item]))))
+
+    def end(self) -> None:
+        """The client goes away."""
+        self.client.close()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        self.quantum.close()
+        self.pool.close()
+        for channel in self._held:
+            channel.close()
+        for worker in self.workers:
+            worker.end()
+        if self.failure is not None:
+            raise self.failure
+
+
+@pytest.fixture
+def make_stage() -> Iterator[Callable[..., Stage]]:
+    made: list[Stage] = []
+
+    def make(**settings: Any) -> Stage:
+        made.append(Stage(**settings))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        stage.end()
+
+
+@pytest.fixture
+def stage(make_stage) -> Stage:
+    """A stage whose quantum runtime serves."""
+    stage: Stage = make_stage()
+    stage.serve()
+    return stage
+
+
+def complete(stage: Stage, worker: Worker, name: str) -> Ended:
+    """One step and the end of a job."""
+    worker.say(make_step(1))
+    stage.execute(stage.asked())
+    assert isinstance(worker.hear(), ReceivedResults)
+    worker.say(Finished(encode_value("done")))
+    ended: Ended = stage.told(Ended)
+    assert ended.job_id == name
+    return ended
+
+
+# ------------------------------------------------------------------ the plain way
+
+
+def test_a_job_is_stepped_between_its_worker_and_the_quantum_runtime(stage):
+    worker = stage.start()
+    worker.say(Ready(PROTOCOL_VERSION, 1, "strict"))
+    worker.say(make_step(1))
+    define = stage.asked_or_told()
+    assert isinstance(define, Define)
+    request = stage.asked_or_told()
+    assert isinstance(request, Execute)
+    assert request.calls[0].program == define.program
+    stage.execute(request)
+    results = worker.hear()
+    assert (results.number, results.items[0].counts) == (1, {"0": 10})
+    worker.say(Finished(encode_value({"energy": 1.5})))
+    ended = stage.told(Ended)
+    assert (ended.state, ended.steps, ended.shots, ended.isolation) == ("completed", 1, 10, "strict")
+    assert decode_value(ended.value) == {"energy": 1.5}
+    assert worker.hear_signal() == "kill"
+    # Its programs are not needed any more.
+    assert stage.asked_or_told() == Forget([define.program])
+
+
+def test_jobs_wait_for_the_backend_and_for_workers(make_stage):
+    stage = make_stage()
+    stage.submit("early")
+    worker = stage.pool.offer()
+    stage.workers.append(worker)
+    stage.answer(Serving(PROTOCOL_VERSION, BACKEND))
+    assert isinstance(worker.hear(), Load)
+    assert complete(stage, worker, "early").state == "completed"
+
+
+def test_steps_of_several_jobs_are_run_in_the_order_of_asking(stage):
+    one, two, three = (stage.start(name) for name in ("one", "two", "three"))
+    for worker in (one, two, three):
+        worker.say(make_step(1))
+    for worker in (one, two, three):
+        stage.execute(stage.asked())
+        assert isinstance(worker.hear(), ReceivedResults)
+
+
+def test_seeds_of_a_job_do_not_depend_on_other_jobs(stage):
+    seeds = []
+    for name in ("one", "two"):
+        worker = stage.start(name)
+        worker.say(make_step(1))
+        request = stage.asked()
+        seeds.append(request.seed)
+        stage.execute(request)
+        worker.hear()
+    assert seeds[0] == seeds[1]
+
+
+# ------------------------------------------------------------------ answers that nobody waits for
+
+
+def test_an_answer_for_a_job_that_died_meanwhile_harms_nobody(stage):
+    dying, living = stage.start("dying"), stage.start("living")
+    dying.say(make_step(1))
+    request = stage.asked()
+    stage.pool.tell((dying.pid, -11))
+    assert stage.told(Ended).error.kind == "WorkerLost"
+    stage.execute(request)
+    assert complete(stage, living, "living").state == "completed"
+
+
+def test_an_answer_for_a_job_that_misbehaved_meanwhile_harms_nobody(stage):
+    bad, good = stage.start("bad"), stage.start("good")
+    bad.say(make_step(1))
+    request = stage.asked()
+    bad.say(make_step(1))
+    assert "misbehaved" in stage.told(Ended).error.text
+    stage.execute(request)
+    stage.pool.tell((bad.pid, -9))
+    assert complete(stage, good, "good").state == "completed"
+
+
+def test_a_step_that_waits_its_turn_is_not_run_once_its_job_has_ended(stage):
+    first, second, third = (stage.start(name) for name in ("first", "second", "third"))
+    first.say(make_step(1))
+    request = stage.asked()
+    for worker in (second, third):
+        worker.say(make_step(1))
+    stage.pool.tell((second.pid, -9))
+    assert stage.told(Ended).job_id == "second"
+    stage.execute(request)
+    first.hear()
+    stage.execute(stage.asked())
+    assert isinstance(third.hear(), ReceivedResults)
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_worker_that_closed_its_channel_is_killed_and_results_for_it_harm_nobody(stage, size):
+    closing, good = stage.start("closing"), stage.start("good")
+    closing.say(make_step(1))
+    request = stage.asked()
+    closing.peer.close()
+    assert closing.hear_signal() == "kill"
+    stage.execute(request, size)
+    stage.pool.tell((closing.pid, -9))
+    assert stage.told(Ended).job_id == "closing"
+    assert complete(stage, good, "good").state == "completed"
+
+
+def test_large_results_arrive_whole(stage):
+    worker = stage.start()
+    worker.say(make_step(1))
+    stage.execute(stage.asked(), 500_000)
+    assert len(worker.hear().items[0].raw) == 500_000
+
+
+def test_what_a_worker_said_before_it_died_still_counts(stage):
+    worker = stage.start()
+    os.write(worker.prints, b"last words")
+    worker.say(Finished(encode_value(7)))
+    stage.pool.tell((worker.pid, 0))
+    lines = []
+    while not isinstance(message := stage.told(), Ended):
+        lines += message.lines if isinstance(message, Log) else []
+    assert (message.state, decode_value(message.value), lines) == ("completed", 7, ["last words"])
+
+
+def test_a_message_that_cannot_be_read_ends_its_job_only(stage):
+    bad, good = stage.start("bad"), stage.start("good")
+    bad.peer.send(b"\xc1\xc1\xc1\xc1\xc1\xc1\xc1")
+    assert "misbehaved" in stage.told(Ended).error.text
+    assert bad.hear_signal() == "kill"
+    assert complete(stage, good, "good").state == "completed"
+
+
+# ------------------------------------------------------------------ the quantum runtime goes away
+
+
+def test_every_job_is_told_when_the_quantum_runtime_is_gone_and_each_keeps_what_it_has(stage):
+    waiting, computing = stage.start("waiting"), stage.start("computing")
+    waiting.say(make_step(1))
+    stage.execute(stage.asked())
+    waiting.hear()
+    waiting.say(make_step(2))
+    stage.asked()
+    stage.quantum.close()
+    assert waiting.hear() == Stop("error")
+    assert computing.hear() == Stop("error")
+    assert computing.hear_signal() == "interrupt"
+    for worker, name in ((waiting, "waiting"), (computing, "computing")):
+        worker.say(Finished(encode_value("partial")))
+        ended = stage.told(Ended)
+        assert (ended.job_id, ended.state, ended.error.family) == (name, "failed", "BackendFailed")
+        assert decode_value(ended.value) == "partial"
+
+
+def test_the_loss_of_the_quantum_runtime_is_told_once_and_later_jobs_fail_at_once(stage):
+    stage.quantum.close()
+    lost = stage.told(Unavailable)
+    for name in ("one", "two"):
+        stage.submit(name)
+        # Nothing came in between: the loop does not go round in circles over the closed channel.
+        ended = stage.told()
+        assert (ended.job_id, ended.state, ended.error) == (name, "failed", lost.error)
+
+
+def test_a_step_that_is_asked_for_after_the_loss_is_answered_by_a_stop(stage):
+    worker = stage.start()
+    stage.quantum.close()
+    stage.told(Unavailable)
+    worker.say(make_step(1))
+    assert worker.hear() == Stop("error")
+
+
+def test_a_backend_that_cannot_start_is_told_as_it_says_itself(make_stage):
+    stage = make_stage()
+    stage.submit("waiting")
+    error = as_data(BackendUnknown("no driver is named 'x'"))
+    stage.answer(Failure(0, error))
+    assert stage.told() == Unavailable(error)
+    ended = stage.told()
+    assert (ended.job_id, ended.error) == ("waiting", error)
+    # That it ends then is no news.
+    stage.quantum.close()
+    stage.submit("later")
+    assert stage.told().job_id == "later"
+
+
+def test_a_quantum_runtime_of_another_version_is_not_used(make_stage):
+    stage = make_stage()
+    stage.answer(Serving(PROTOCOL_VERSION + 1, BACKEND))
+    assert "version" in stage.told(Unavailable).error.text
+
+
+def test_a_quantum_runtime_that_sends_nonsense_is_not_used_any_more(stage):
+    worker = stage.start()
+    worker.say(make_step(1))
+    stage.asked()
+    stage.quantum.send(b"nonsense")
+    assert "malformed" in stage.told(Unavailable).error.text
+    assert worker.hear() == Stop("error")
+
+
+def test_a_request_that_could_not_be_read_is_a_failure_of_that_step(stage):
+    worker = stage.start()
+    worker.say(make_step(1))
+    stage.asked()
+    stage.answer(Failure(0, as_data(BackendFailed("malformed message"))))
+    assert worker.hear() == Stop("error")
+
+
+def test_a_quantum_runtime_that_hangs_is_given_up(make_stage, monkeypatch):
+    monkeypatch.setattr(backend_module, "GRACE_S", 0.05)
+    stage = make_stage(execute_timeout_s=0.05)
+    stage.serve()
+    quick, hanging = stage.start("quick"), stage.start("hanging")
+    quick.say(make_step(1))
+    stage.execute(stage.asked())
+    quick.hear()
+    hanging.say(make_step(1))
+    assert stage.asked().timeout_s == 0.05
+    assert stage.told(Unavailable).error.family == "BackendTimeout"
+    assert hanging.hear() == Stop("error")
+
+
+# ------------------------------------------------------------------ the classical runtime goes away
+
+
+def test_a_worker_that_could_not_be_started_fails_one_job_only(stage):
+    running = stage.start("running")
+    for name in ("first", "second"):
+        stage.submit(name)
+        stage.pool.wanted.get(timeout=PATIENCE_S)
+    stage.pool.tell(InternalError("cannot start a worker: no processes left"))
+    ended = stage.told(Ended)
+    assert (ended.job_id, ended.error.text) == ("first", "cannot start a worker: no processes left")
+    second = stage.pool.offer()
+    stage.workers.append(second)
+    assert second.hear().job_id == "second"
+    assert complete(stage, running, "running").state == "completed"
+
+
+def test_all_jobs_end_with_the_classical_runtime(stage):
+    stage.start("running")
+    stage.submit("waiting")
+    stage.pool.tell(ChannelClosed("the fork server is gone"))
+    assert isinstance(stage.told(Unavailable), Unavailable)
+    endeds = {ended.job_id: ended for ended in (stage.told(Ended), stage.told(Ended))}
+    assert set(endeds) == {"running", "waiting"}
+    for ended in endeds.values():
+        assert (ended.state, ended.error.family) == ("failed", "InternalError")
+        assert "the fork server is gone" in ended.error.text
+    stage.submit("later")
+    assert stage.told(Ended).job_id == "later"
+
+
+def test_a_classical_runtime_that_is_gone_may_be_noticed_when_a_worker_is_wanted(stage):
+    stage.pool.gone = True
+    stage.submit("job")
+    assert isinstance(stage.told(), Unavailable)
+    assert stage.told().job_id == "job"
+
+
+# ------------------------------------------------------------------ stops, deadlines, cancels
+
+
+def test_a_thinking_limit_interrupts_dumps_and_kills(stage):
+    worker = stage.start(limits=Limits(think_s=0.02, finalize_s=0.02))
+    assert worker.hear() == Stop("think")
+    assert [worker.hear_signal() for _ in range(3)] == ["interrupt", "dump", "kill"]
+    os.write(worker.warns, b'Stack (most recent call first):\n  File "/x/bundle/a.py", line 3 in loop\n')
+    stage.pool.tell((worker.pid, -9))
+    ended = stage.told(Ended)
+    assert ended.error.text.endswith("it was killed (a.py, line 3, in loop)")
+    assert (ended.state, ended.stop_reason) == ("failed", "think")
+
+
+def test_limits_of_years_do_no_harm(stage):
+    worker = stage.start(limits=Limits(wall_s=1e9, think_s=1e300))
+    assert complete(stage, worker, "job").state == "completed"
+
+
+def test_a_job_that_waits_for_a_worker_can_be_cancelled(stage):
+    stage.submit("waiting")
+    stage.client.send(encode(Cancel("waiting")))
+    ended = stage.told(Ended)
+    assert (ended.state, ended.stop_reason, ended.error.family) == ("cancelled", "cancelled", "JobCancelled")
+
+
+def test_a_job_can_be_cancelled_and_killed(stage):
+    worker = stage.start()
+    stage.client.send(encode(Cancel("job")))
+    assert worker.hear() == Stop("cancelled")
+    assert worker.hear_signal() == "interrupt"
+    stage.client.send(encode(Cancel("job", kill=True)))
+    assert worker.hear_signal() == "kill"
+    stage.pool.tell((worker.pid, -9))
+    assert stage.told(Ended).state == "cancelled"
+
+
+def test_cancels_of_unknown_jobs_are_not_heeded(stage):
+    stage.client.send(encode(Cancel("unknown", kill=True)))
+    assert complete(stage, stage.start(), "job").state == "completed"
+
+
+# ------------------------------------------------------------------ what the client is told
+
+
+def test_a_change_of_state_is_told_at_once(stage):
+    worker = stage.start()
+    worker.say(make_step(1))
+    states = []
+    while "running" not in states:
+        states.append(stage.told(Progress).state)
+    assert states == ["starting", "running"]
+
+
+def test_metrics_are_told_soon_also_when_nothing_else_happens(stage):
+    worker = stage.start()
+    stage.told(Progress)
+    worker.say(Note([("energy", 1.0)], ["a line"]))
+    assert stage.told(Log).lines == ["a line"]
+    assert stage.told(Progress).metrics == [("energy", 1.0)]
+
+
+def test_printed_lines_are_told_by_their_stream(stage):
+    worker = stage.start()
+    os.write(worker.prints, b"out\n")
+    assert stage.told(Log) == Log("job", "stdout", ["out"])
+    os.write(worker.warns, b"err\n")
+    assert stage.told(Log) == Log("job", "stderr", ["err"])
+
+
+def test_a_stream_that_the_algorithm_closes_is_watched_no_more(stage):
+    worker = stage.start()
+    os.close(worker.prints)
+    worker.prints = os.dup(worker.warns)
+    assert complete(stage, worker, "job").state == "completed"
+
+
+# ------------------------------------------------------------------ ends
+
+
+def test_an_ended_job_is_not_kept_in_memory(stage):
+    worker = stage.start(limits=Limits(wall_s=1000, think_s=1000))
+    complete(stage, worker, "job")
+    stage.pool.tell((worker.pid, 0))
+    # Another whole job: by then the loop has done all it had to do for the first.
+    complete(stage, stage.start("other"), "other")
+    assert worker.closed
+    worker.end()
+    stage.workers.remove(worker)
+    reference = weakref.ref(worker)
+    del worker
+    deadline = time.monotonic() + PATIENCE_S
+    while reference() is not None and time.monotonic() < deadline:
+        gc.collect()
+    assert reference() is None
+
+
+def test_all_workers_are_killed_when_the_client_goes_away(make_stage):
+    stage = make_stage()
+    stage.serve()
+    worker = stage.start()
+    stage.client.close()
+    assert worker.hear_signal() == "kill"
+
+
+def test_a_client_that_goes_away_with_much_unread_ends_the_loop(make_stage):
+    stage = make_stage()
+    stage.serve()
+    worker = stage.start()
+    for _ in range(50):
+        worker.say(Note([("x", 1.0)] * 1000, ["y" * 8000] * 10))
+    stage.client.close()
+    assert worker.hear_signal() == "kill"
+
+
+def test_an_error_of_a_worker_is_data_and_nothing_else(stage):
+    worker = stage.start()
+    worker.say(Failed("execute", ErrorData(kind="ValueError", text="x", family="UserCodeError")))
+    assert stage.told(Ended).error == ErrorData(kind="ValueError", text="x", family="UserCodeError")
