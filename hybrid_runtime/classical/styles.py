@@ -12,6 +12,8 @@ from hybrid_runtime.errors import CircuitRejected, StopRequested, UserCodeError
 from hybrid_runtime.limits import StopReason
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hybrid_runtime.context import Context
 
 # A generator that answers a stop by yielding again is told again this often, then closed.
@@ -196,3 +198,18 @@ def _sender(generator: Generator[Any, Any, Any], results: Any) -> Callable[[], A
 
 def _thrower(generator: Generator[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
     return lambda: generator.throw(error)
+
+
+def whence(algorithm: Any, folder: Path) -> str:
+    """The function that makes an algorithm's value, with its file and line."""
+    if isinstance(algorithm, HybridFunction):
+        function, name = inspect.unwrap(algorithm.function), algorithm.__name__
+    else:
+        cls: type[HybridAlgorithm] = algorithm if isinstance(algorithm, type) else type(algorithm)
+        # Without a `finalize` of its own, the value is the one given to Done.
+        hook = "execute" if cls.finalize is HybridAlgorithm.finalize else "finalize"
+        function, name = getattr(cls, hook), f"{cls.__name__}.{hook}"
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return name
+    return f"{name}, {code.co_filename.removeprefix(f'{folder}/')}, line {code.co_firstlineno}"

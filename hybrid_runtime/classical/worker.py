@@ -17,6 +17,7 @@ import msgspec
 
 from hybrid_runtime.circuit import Circuit, QuantumResult
 from hybrid_runtime.classical import styles
+from hybrid_runtime.classical.lastwords import last_words
 from hybrid_runtime.classical.loader import load_algorithm
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
@@ -26,6 +27,7 @@ from hybrid_runtime.errors import (
     ErrorData,
     HybridRuntimeError,
     ProtocolError,
+    ResultNotEncodable,
     StopRequested,
     rebuild,
 )
@@ -88,6 +90,9 @@ class Worker:
         Raises:
             ChannelClosed: the dispatcher is gone.
         """
+        # The runtime's own processes leave these to the client; an algorithm has them as any Python program has.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
@@ -95,7 +100,8 @@ class Worker:
         if not isinstance(load, Load):
             raise ProtocolError(f"a worker's first message is a job, not {type(load).__name__}")
         try:
-            outcome = self._job(load)
+            with last_words():
+                outcome = self._job(load)
         except ChannelClosed:
             raise
         except BaseException as error:  # noqa: BLE001 - user code may have set traps that spring here
@@ -131,6 +137,8 @@ class Worker:
         try:
             data = encode_value(value)
         except BaseException as error:  # noqa: BLE001 - the value may be of a class of the user's, with code of its own
+            if isinstance(error, ResultNotEncodable):
+                error = ResultNotEncodable(f"{error} (returned by {styles.whence(algorithm, self._folder / 'bundle')})")
             return self._failed("finalize", error)
         metrics, logs = self._notes.take()
         return Finished(data, metrics, logs)
@@ -284,7 +292,9 @@ class Worker:
         if origin is None:
             return CircuitRejected(f"{error}{which}")
         file = origin[0].removeprefix(f"{self._folder / 'bundle'}/")
-        return CircuitRejected(f"{error}{which}; the circuit{named} was made at {file}, line {origin[1]}")
+        # The first line says what is wrong; those below it show the place in the circuit's text.
+        first, newline, rest = str(error).partition("\n")
+        return CircuitRejected(f"{first}{which}; circuit{named} made at {file}, line {origin[1]}{newline}{rest}")
 
     def _flush(self) -> None:
         self._undisturbed += 1

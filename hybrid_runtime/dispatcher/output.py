@@ -138,8 +138,14 @@ def fault_traceback(lines: Iterable[str]) -> tuple[str, str] | None:
     return f"{file}, line {number}, in {function}", text.strip()
 
 
+# An exit status beyond this names the signal by which a process ended itself, as in shells.
+KILLED_BY = 128
+
+
 def how_it_died(status: int) -> str:
     """A worker's exit status in words."""
+    if status > KILLED_BY and status - KILLED_BY in signal.valid_signals():
+        return f"killed itself by {signal.Signals(status - KILLED_BY).name}, without a result"
     if status >= 0:
         return f"ended by itself with exit code {status}, without a result"
     try:
