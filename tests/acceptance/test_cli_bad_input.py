@@ -138,12 +138,12 @@ def test_an_algorithm_that_fails_is_told_why(qi_run, case):
 
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSEGV", "SIGTERM", "SIGABRT"])
 def test_an_algorithm_that_kills_its_own_process_fails(qi_run, number):
-    # Where the worker is the first process of a namespace, the kernel spares it, and `initialize` returns nothing.
     qi_run.file("bad.py", initialize(f"os.kill(os.getpid(), signal.{number})"))
     ran = qi_run("run", "bad.py", "--json")
     assert ran.code == 1
     assert ran.told["state"] == "failed"
-    assert ran.told["error"]["kind"] in ("WorkerLost", "UserCodeError")
+    assert ran.told["error"]["kind"] == "WorkerLost"
+    assert "bad.py, line 6, in initialize" in ran.told["error"]["text"]
     assert "hybrid_runtime/" not in ran.err
 
 
