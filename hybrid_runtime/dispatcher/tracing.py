@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.messages import Capabilities
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
+# On the way of a step the methods of the base class are called by its name, which is quicker than by `super`.
 _now = time.perf_counter
 
 
@@ -31,9 +32,11 @@ class _TracingBackend(Backend):
 
     Attributes:
         traces: Those of all jobs, by name.
+        trace: That of the job whose step was sent last.
     """
 
     traces: dict[str, JobTrace]
+    trace: JobTrace | None = None
 
     @property
     def running(self) -> tuple[int, Job] | None:
@@ -41,9 +44,9 @@ class _TracingBackend(Backend):
         return self._running
 
     def _ask_next(self) -> None:
-        job = self._asking[0][0]
-        super()._ask_next()
-        self.traces[job.job_id].asked = _now()
+        self.trace = trace = self.traces[self._asking[0][0].job_id]
+        Backend._ask_next(self)
+        trace.asked = _now()
 
 
 class TracingDispatcher(Dispatcher):
@@ -84,19 +87,17 @@ class TracingDispatcher(Dispatcher):
     def _take(self, job: Job, data: bytes | memoryview) -> None:
         trace = self._traces[job.job_id]
         trace.received = _now()
-        super()._take(job, data)
+        Dispatcher._take(self, job, data)
         trace.checked = _now()
 
     def _on_quantum(self, events: int) -> None:
         arrived = _now()
-        running = self._asked.running
-        super()._on_quantum(events)
-        if running is None or self._asked.running is running:
-            return
-        job = running[1]
-        trace = self._traces.get(job.job_id)
-        if trace is not None:
-            trace.answered(arrived, _now(), job.machine.watch.quantum_s)
+        backend = self._asked
+        # What is taken in now may have the next step sent, which changes both.
+        running, trace = backend.running, backend.trace
+        Dispatcher._on_quantum(self, events)
+        if running is not None and trace is not None and backend.running is not running:
+            trace.answered(arrived, _now(), running[1].machine.watch.quantum_s)
 
     def _release(self, job: Job) -> None:
         super()._release(job)

@@ -51,31 +51,31 @@ class JobTrace:
         received: When the newest message came from the worker.
         checked: When the dispatcher was done with it.
         asked: When the newest request was sent to the quantum runtime.
-        quantum_s: What the backend said about all steps so far.
+        steps: Steps that are over.
     """
 
-    __slots__ = ("_times", "asked", "checked", "job_id", "loaded", "quantum_s", "received", "steps")
+    __slots__ = ("_times", "asked", "checked", "job_id", "loaded", "received", "steps")
 
     def __init__(self, job_id: str, loaded: float) -> None:
         self.job_id = job_id
         self.loaded = self.received = self.checked = self.asked = loaded
-        self.quantum_s = 0.0
         self.steps = 0
         self._times = array("d")
 
     def answered(self, arrived: float, delivered: float, quantum_s: float) -> None:
-        """A step is over; `quantum_s` is the sum over all steps so far."""
+        """A step is over; `quantum_s` is what the backend said about all steps so far."""
+        if self.steps < MOST_STEPS:
+            self._times.extend((self.received, self.checked, self.asked, arrived, delivered, quantum_s))
         self.steps += 1
-        if self.steps <= MOST_STEPS:
-            taken_s = quantum_s - self.quantum_s
-            self._times.extend((self.received, self.checked, self.asked, arrived, delivered, taken_s))
-        self.quantum_s = quantum_s
 
     def times(self) -> Iterator[StepTimes]:
         """The steps that were kept, in order."""
         width = len(StepTimes._fields)
+        before_s = 0.0
         for start in range(0, len(self._times), width):
-            yield StepTimes(*self._times[start : start + width])
+            *stages, quantum_s = self._times[start : start + width]
+            yield StepTimes(*stages, quantum_s - before_s)
+            before_s = quantum_s
 
 
 class Waterfall:
