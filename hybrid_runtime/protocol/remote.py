@@ -161,7 +161,7 @@ class RemoteChannel:
     def _take_events(self) -> None:
         for event in self._station.events():
             if event is Event.BROKEN and self.opened:
-                self._closed = "the connection broke"
+                self._closed = self._closed or "the connection broke"
             elif event is Event.UNREACHABLE:
                 # It follows every broken connection: it says something only where nothing more was said.
                 self.trouble = self.trouble or _TROUBLE[event]

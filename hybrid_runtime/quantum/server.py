@@ -202,6 +202,10 @@ class Server:
         return capabilities
 
     def _on_execute(self, peer: Peer, session: Session, message: Execute) -> None:
+        if not 0 < message.timeout_s < math.inf:
+            error = ProtocolError(f"a request's timeout is a number of seconds above 0, not {message.timeout_s}")
+            self._send(peer, encode(Failure(message.request, as_data(error))))
+            return
         known = self._sessions.execute(session, message, _now())
         if known is not None:
             self._send(peer, known)
@@ -244,7 +248,7 @@ class Server:
         for session in self._sessions.expire(_now()):
             _log.info("client %s has not come back", session.name[:8])
             self._supervisor.forget(session.forget(list(session.programs)))
-        patience = min(self._supervisor.tick(), self._settings.heartbeat.interval_s)
+        patience = min(self._supervisor.tick(), self._sessions.patience(_now()), self._settings.heartbeat.interval_s)
         return patience if self._publisher is None else min(patience, self._publish(self._publisher))
 
     def _publish(self, publisher: Wire) -> float:

@@ -6,6 +6,7 @@ link broke may send again whatever it has no answer to.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,10 @@ class Sessions:
         if found:
             self._waiting = deque(request for request in self._waiting if request not in found)
         return found
+
+    def patience(self, now: float) -> float:
+        """Seconds until the next request that waits is overdue."""
+        return max(min((request.deadline for request in self._waiting), default=math.inf) - now, 0.0)
 
     def withdraw(self, session: Session, number: int) -> None:
         """A client waits for a request no more."""

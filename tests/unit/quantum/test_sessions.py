@@ -122,6 +122,7 @@ def test_requests_whose_time_is_up_are_not_begun(sessions):
     sessions.execute(session, execute(1, timeout_s=5.0), 0.0)
     sessions.execute(session, execute(2, timeout_s=50.0), 0.0)
     assert sessions.overdue(4.9) == []
+    assert sessions.patience(3.0) == 2.0
     (late,) = sessions.overdue(5.0)
     answer = decode(decoder(FromQuantum), refusal(late))
     assert (answer.request, answer.error.kind, answer.transient) == (1, "BackendTimeout", True)
