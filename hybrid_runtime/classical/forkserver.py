@@ -210,6 +210,21 @@ def _probe(level: Level, scratch: str) -> str | None:
     return None if status == 0 else isolation.reason(status, said)
 
 
+def _enclosed(wanted: str | None, scratch: str, control: socket.socket) -> Sandbox:
+    """The sandbox of this level, entered as far as a fork server does; from here on in another process, perhaps.
+
+    Raises:
+        InvalidInput: the level cannot be had.
+    """
+    level = isolation.choose(wanted, partial(_probe, scratch=scratch))
+    sandbox = Sandbox(level, SandboxLimits(), scratch=scratch)
+    if sandbox.needs_detaching:
+        sandbox.detach()
+        _go_on_as_child(control)
+    sandbox.enclose()
+    return sandbox
+
+
 def _go_on_as_child(control: socket.socket) -> None:
     """Fork, and return in the child only; this process waits for the child's end, and takes it along with its own."""
     alive, held = os.pipe2(os.O_CLOEXEC)
@@ -258,16 +273,15 @@ def main() -> None:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=arguments.fd)
     control.set_inheritable(False)
     try:
-        level = isolation.choose(arguments.isolation, partial(_probe, scratch=arguments.scratch))
+        sandbox = _enclosed(arguments.isolation, arguments.scratch, control)
     except InvalidInput as error:
         control.send(msgspec.msgpack.encode(Unfit(str(error))))
         _wait_for_end(control)
         return
-    sandbox = Sandbox(level, SandboxLimits(), scratch=arguments.scratch)
-    if sandbox.needs_detaching:
-        sandbox.detach()
-        _go_on_as_child(control)
-    sandbox.enclose()
+    except FileNotFoundError:
+        if os.path.exists(arguments.scratch):
+            raise
+        return  # whoever wanted workers has gone, and has taken their directory along
     server = ForkServer(control, sandbox)
     from hybrid_runtime.classical import worker
 
