@@ -19,6 +19,7 @@ from hybrid_runtime.protocol.messages import (
     Forget,
     FromQuantum,
     Serving,
+    Withdraw,
     decode,
     decoder,
     derive_seed,
@@ -74,6 +75,8 @@ class Backend:
         """The job has ended: what it asked for is not sent, and an answer that comes is given to nobody."""
         if self._asking:
             self._asking = deque(entry for entry in self._asking if entry[0] is not job)
+        if self._running is not None and self._running[1] is job:
+            self._send(Withdraw(self._running[0]))
         numbers = job.machine.programs.all_numbers()
         if numbers:
             self._send(Forget(numbers))

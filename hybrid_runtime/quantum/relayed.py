@@ -6,15 +6,16 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid_runtime.errors import BackendFailed, BackendTimeout, HybridRuntimeError, as_data
-from hybrid_runtime.protocol.messages import Failure
+from hybrid_runtime.protocol.messages import Failure, Forget, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hybrid_runtime.protocol.messages import Execute
 
-# Time beyond a request's own, so that the remote quantum runtime's word that it ran out of time can arrive.
-_GRACE_S = 10.0
+# Time beyond a request's own, so that the remote quantum runtime's word that it ran out of time can arrive, and
+# before the dispatcher's own patience ends.
+_GRACE_S = 8.0
 
 
 class _Unanswered:
@@ -52,15 +53,23 @@ class Relayed:
         self._reconnect_s = reconnect_s
         self._programs: dict[int, bytes] = {}
         self._requests: dict[int, _Unanswered] = {}
+        # Forgotten by the dispatcher after it had sent requests that may use them.
+        self._doomed: set[int] = set()
 
     def define(self, number: int, encoded: bytes) -> None:
         """Keep a program."""
         self._programs[number] = encoded
 
     def forget(self, numbers: Iterable[int]) -> None:
-        """Drop programs."""
-        for number in numbers:
-            self._programs.pop(number, None)
+        """Drop programs, when the requests before are answered."""
+        self._doomed.update(numbers)
+        self._drop_doomed()
+
+    def _drop_doomed(self) -> None:
+        if not self._requests:
+            for number in self._doomed:
+                self._programs.pop(number, None)
+            self._doomed.clear()
 
     def execute(self, message: Execute, encoded: bytes, now: float) -> None:
         """Keep a request until it is answered."""
@@ -68,7 +77,10 @@ class Relayed:
 
     def answered(self, number: int) -> bool:
         """Whether this is the first answer to a request; it is forgotten."""
-        return self._requests.pop(number, None) is not None
+        found = self._requests.pop(number, None) is not None
+        if found and self._doomed:
+            self._drop_doomed()
+        return found
 
     def failed(self, number: int, text: str) -> Failure | None:
         """Give up a request; None when it has its answer."""
@@ -80,6 +92,8 @@ class Relayed:
         """Everything that a new link needs, in order."""
         yield from list(self._programs.values())
         yield from [request.encoded for request in self._requests.values()]
+        if self._doomed:
+            yield encode(Forget(sorted(self._doomed)))
 
     def unanswered(self) -> list[int]:
         """The requests without an answer."""
@@ -97,7 +111,7 @@ class Relayed:
                 error = BackendFailed(f"the link to the backend {waited}: {down.trouble}")
             else:
                 continue
-            del self._requests[number]
+            self.answered(number)
             found.append((number, Failure(number, as_data(error), transient=True)))
         return found
 

@@ -239,6 +239,7 @@ class Server:
 
     def _finish(self, request: Request, answer: bytes) -> None:
         peer = self._sessions.finish(request, answer)
+        self._supervisor.forget(program for program in request.programs.values() if program and program.dropped)
         if peer is not None:
             self._send(peer, answer)
 

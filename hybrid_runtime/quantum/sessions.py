@@ -31,29 +31,36 @@ KEEP_S = 300.0
 
 
 class StoredProgram:
-    """A program as a client sent it, and its number in the driver's process that knows it, if one does."""
+    """A program as a client sent it, and its number in the driver's process that knows it, if one does.
 
-    __slots__ = ("body", "generation", "number")
+    Attributes:
+        dropped: Whether the client has forgotten it; requests that it sent before may still use it.
+    """
+
+    __slots__ = ("body", "dropped", "generation", "number")
 
     def __init__(self, body: msgspec.Raw) -> None:
         self.body = body
         self.number = 0
         self.generation = 0
+        self.dropped = False
 
 
 class Request:
     """An `Execute` of one session, until it is answered.
 
     Attributes:
+        programs: The programs that it uses, as they were when it came.
         deadline: When the client stops waiting.
         unwanted: Whether the client has withdrawn it.
     """
 
-    __slots__ = ("deadline", "message", "session", "unwanted")
+    __slots__ = ("deadline", "message", "programs", "session", "unwanted")
 
     def __init__(self, session: Session, message: Execute, now: float) -> None:
         self.session = session
         self.message = message
+        self.programs = {call.program: session.programs.get(call.program) for call in message.calls}
         self.deadline = now + message.timeout_s
         self.unwanted = False
 
@@ -82,6 +89,7 @@ class Session:
             program = self.programs.pop(number, None)
             if program is not None:
                 self._program_bytes -= len(program.body)
+                program.dropped = True
                 yield program
 
     def answer(self, request: int) -> bytes | None:

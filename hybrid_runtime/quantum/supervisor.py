@@ -124,7 +124,7 @@ class Supervisor:
         return None
 
     def _renumbered(self, request: Request, call: CircuitCall) -> CircuitCall:
-        program = request.session.programs.get(call.program)
+        program = request.programs[call.program]
         if program is None:
             raise ProtocolError(f"program {call.program} is not defined, or the programs of this session are too large")
         if program.generation != self._generation:
@@ -138,7 +138,11 @@ class Supervisor:
 
     def forget(self, programs: Iterable[StoredProgram]) -> None:
         """These programs will not be run again."""
-        numbers = [program.number for program in programs if program.generation == self._generation]
+        numbers = []
+        for program in programs:
+            if program.generation == self._generation:
+                numbers.append(program.number)
+            program.generation = 0  # a request that still waits for its turn defines it again
         if numbers and self._ready:
             try:
                 self._process.channel.send(encode(Forget(numbers)))

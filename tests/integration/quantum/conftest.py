@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ class Server:
     def __init__(self, driver: str, options: dict | None, *more: str, address: str | None = None) -> None:
         command = [sys.executable, "-m", "hybrid_runtime", "quantum-runtime", "--driver", driver]
         command += ["--bind", address or f"tcp://{own_host()}:0", "--options", json.dumps(options or {}), *more]
-        self.arguments = (driver, options, *more)
+        self.arguments: tuple[Any, ...] = (driver, options, *more)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().split()[-1]

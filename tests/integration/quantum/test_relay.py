@@ -171,6 +171,21 @@ def test_jobs_go_on_when_the_driver_of_the_remote_backend_dies(server):
         assert client.run(count, parameters={"steps": 1}, shots=3).value == [[1]]
 
 
+def test_a_job_that_is_killed_frees_the_remote_backend(server):
+    there = server("scripted", {"answers": [{"hang": True}, {"0000000001": 3}]}, "--status", "tcp://127.0.0.1:0")
+    reader = StatusReader(parse_address(there.line().split()[-1]))
+    with Client(there.address) as client:
+        job = client.submit(count, parameters={"steps": 2}, shots=3)
+        with pytest.raises(TimeoutError):
+            list(job.events(0.2))
+        wait_for(reader, BackendState.EXECUTING)
+        job.cancel(kill=True)
+        assert job.result().state is JobState.CANCELLED
+        wait_for(reader, BackendState.IDLE)
+        assert client.run(count, parameters={"steps": 1}, shots=3).value == [[1]]
+    reader.close()
+
+
 # ------------------------------------------------------------------ what cannot begin
 
 

@@ -148,6 +148,18 @@ def test_programs_of_two_clients_do_not_mix(server, caller):
     assert counts(one.next())[0].keys() <= {"00", "11"}
 
 
+def test_a_program_that_is_forgotten_serves_the_requests_before(hanging, caller):
+    one, two = caller(hanging, "one"), caller(hanging, "two")
+    one.ask(1)
+    hanging.wait_executing()
+    two.ask(1)
+    two.send(Forget([1]))
+    two.ask(2)
+    one.send(Withdraw(1))
+    assert counts(two.next()) == [{"00": 1}]
+    assert "program 1 is not defined" in two.next().error.text
+
+
 def test_a_second_client_waits_for_the_first(hanging, caller):
     one, two = caller(hanging, "one"), caller(hanging, "two")
     one.ask(1)

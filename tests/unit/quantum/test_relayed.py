@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from hybrid_runtime.protocol.messages import Execute
+from hybrid_runtime.protocol.messages import Execute, Forget, encode
 from hybrid_runtime.quantum.relayed import Down, Relayed
 
 RECONNECT_S = 60.0
-GRACE_S = 10.0
+GRACE_S = 8.0
 DOWN = Down(100.0, "tcp://there: nothing listens", False)
 
 
@@ -29,9 +29,19 @@ def test_a_new_link_needs_the_programs_and_then_the_unanswered_requests(relayed)
     relayed.define(6, b"program 6")
     ask(relayed, 2)
     assert list(relayed.again()) == [b"program 5", b"program 6", b"request 1", b"request 2"]
-    relayed.forget([5, 77])
     assert relayed.answered(1)
-    assert list(relayed.again()) == [b"program 6", b"request 2"]
+    assert relayed.answered(2)
+    relayed.forget([5, 77])
+    assert list(relayed.again()) == [b"program 6"]
+
+
+def test_a_program_that_is_forgotten_is_kept_for_the_requests_before(relayed):
+    relayed.define(5, b"program 5")
+    ask(relayed, 1)
+    relayed.forget([5])
+    assert list(relayed.again()) == [b"program 5", b"request 1", encode(Forget([5]))]
+    assert relayed.answered(1)
+    assert list(relayed.again()) == []
 
 
 def test_only_the_first_answer_counts(relayed):

@@ -194,6 +194,18 @@ def test_programs_beyond_what_a_session_may_hold_are_left_out(sessions, monkeypa
     assert sorted(session.programs) == [2, 3]
 
 
+def test_a_request_keeps_the_programs_that_it_was_sent_with(sessions):
+    _, session = attached(sessions)
+    session.define(1, BODY)
+    sessions.execute(session, execute(1), 0.0)
+    (program,) = session.forget([1])
+    request = sessions.begin()
+    assert request.programs == {1: program}
+    assert program.dropped
+    session.define(1, msgspec.Raw(b"\x91\x01"))
+    assert request.programs[1].body == BODY
+
+
 def test_there_are_so_many_sessions_and_no_more(sessions):
     for number in range(MAX_SESSIONS):
         attached(sessions, f"client {number}")
