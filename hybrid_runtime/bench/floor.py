@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,23 +34,48 @@ def measure(rounds: int) -> dict[str, dict[str, Quantiles]]:
     Raises:
         NoFloor: there is no compiler, or it cannot compile the program.
     """
+    with compiled() as program:
+        return {
+            mode: {
+                placement.value: of_nanoseconds(take(program, mode, placement, rounds))
+                for placement in possible()
+                if sensible(mode, placement)
+            }
+            for mode in MODES
+        }
+
+
+@contextmanager
+def compiled() -> Iterator[Path]:
+    """The program, in a folder that is removed afterwards.
+
+    Raises:
+        NoFloor: there is no compiler, or it cannot compile the program.
+    """
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         raise NoFloor(f"there is no C compiler: none of {', '.join(_COMPILERS)} is installed")
     with tempfile.TemporaryDirectory(prefix="hybrid-runtime-") as folder:
         program = Path(folder) / "floor"
         _call([compiler, "-O2", "-std=gnu11", "-o", str(program), str(SOURCE)])
-        return {mode: dict(_placed(program, mode, rounds)) for mode in MODES}
+        yield program
 
 
-def _placed(program: Path, mode: str, rounds: int) -> Iterator[tuple[str, Quantiles]]:
-    for placement in possible():
-        if mode == "spin" and placement is Placement.SAME_CORE:
-            continue  # whoever spins keeps from the core the one it waits for
-        cores = map(str, Cores(placement).in_order())
-        with confined(placement):
-            printed = _call([str(program), mode, str(rounds), str(rounds // 10), str(_MESSAGE_BYTES), *cores])
-        yield placement.value, of_nanoseconds([int(line) for line in printed.split()])
+def sensible(mode: str, placement: Placement) -> bool:
+    """Whether it is worth measuring: on one core, whoever spins keeps the core from the one it waits for."""
+    return mode != "spin" or placement is not Placement.SAME_CORE
+
+
+def take(program: Path, mode: str, placement: Placement, rounds: int) -> list[int]:
+    """Nanoseconds of each round.
+
+    Raises:
+        NoFloor: the program failed.
+    """
+    cores = map(str, Cores(placement).in_order())
+    with confined(placement):
+        printed = _call([str(program), mode, str(rounds), str(rounds // 10), str(_MESSAGE_BYTES), *cores])
+    return [int(line) for line in printed.split()]
 
 
 def _call(command: list[str]) -> str:

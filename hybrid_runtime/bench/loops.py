@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from hybrid_runtime.bench import alone
 from hybrid_runtime.bench.placement import ALGORITHMS
-from hybrid_runtime.bench.quantiles import Quantiles, quantiles
 
 if TYPE_CHECKING:
-    from hybrid_runtime.bench.plan import Plan
     from hybrid_runtime.local import Client
 
 EVALUATIONS = 200
@@ -42,7 +40,15 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     repetitions: int
 
 
-def compare(client: Client, loop: str, plan: Plan) -> Comparison:
+class Turns(NamedTuple):
+    """Seconds of each run with the runtime and without, and what each found."""
+
+    with_runtime: list[float]
+    without: list[float]
+    found: list[dict[str, Any]]
+
+
+def by_turns(client: Client, loop: str, count: int) -> Turns:
     """Run a loop by turns with the runtime and without, so that a change of the machine's speed meets both."""
     parameters = {"loop": loop, "evaluations": EVALUATIONS}
     task = alone.Loop(loop, EVALUATIONS, repetitions=1, seed=_SEED, shots=_SHOTS)
@@ -52,26 +58,31 @@ def compare(client: Client, loop: str, plan: Plan) -> Comparison:
         result = client.run(f"{ALGORITHMS}:loop", parameters=parameters, seed=_SEED, shots=_SHOTS).raise_for_error()
         return time.perf_counter() - start, result.value
 
-    found = [job()[1]]  # which had to wait until everything was loaded
-    with_runtime, without = [], []
-    for _ in range(plan.loop_repetitions):
+    turns = Turns([], [], [job()[1]])  # the first had to wait until everything was loaded
+    for _ in range(count):
         taken, value = job()
         answer = alone.run_alone([task])[0]
-        with_runtime.append(taken)
-        without += answer.seconds
-        found += [value, answer.found]
-    runtime_s, alone_s = statistics.median(with_runtime), statistics.median(without)
+        turns.with_runtime.append(taken)
+        turns.without.extend(answer.seconds)
+        turns.found.extend((value, answer.found))
+    return turns
+
+
+def compare(client: Client, loop: str, count: int) -> Comparison:
+    """What came of so many turns."""
+    turns = by_turns(client, loop, count)
+    runtime_s, alone_s = statistics.median(turns.with_runtime), statistics.median(turns.without)
     return Comparison(
-        evaluations=found[0]["evaluations"],
+        evaluations=turns.found[0]["evaluations"],
         runtime_s=runtime_s,
         alone_s=alone_s,
         overhead=runtime_s / alone_s - 1,
-        same_result=all(one == found[0] for one in found),
-        repetitions=plan.loop_repetitions,
+        same_result=all(one == turns.found[0] for one in turns.found),
+        repetitions=count,
     )
 
 
-def emulator(plan: Plan) -> dict[str, Quantiles]:
-    """The emulator by itself: dense circuits by their number of qubits."""
-    answers = alone.run_alone([alone.Emulation(qubits, plan.executions, _SHOTS) for qubits in QUBITS])
-    return {str(qubits): quantiles(answer.seconds) for qubits, answer in zip(QUBITS, answers, strict=True)}
+def emulator(count: int) -> dict[int, list[float]]:
+    """The emulator by itself: seconds of dense circuits, by their number of qubits."""
+    answers = alone.run_alone([alone.Emulation(qubits, count, _SHOTS) for qubits in QUBITS])
+    return {qubits: answer.seconds for qubits, answer in zip(QUBITS, answers, strict=True)}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hybrid_runtime.bench.plan import Plan
 
 _TIMEOUT_S = 60.0
+# Peers make Unix sockets in their scratch folder, and the path of one has 107 bytes at most.
+_SHORT = "/tmp"
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -74,13 +76,15 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     step_s: dict[str, Quantiles] = {}
 
 
-class _Printed(msgspec.Struct):
+class Printed(msgspec.Struct):
+    """What a peer's program prints."""
+
     samples_ns: list[int]
     version: str
 
 
-class _Failed(Exception):
-    pass
+class PeerFailed(Exception):
+    """A peer's program did not come to its end; the text says why."""
 
 
 def folder() -> Path | None:
@@ -91,34 +95,51 @@ def folder() -> Path | None:
     return next((path for path in (installed, checkout) if (path / "exchange.py").is_file()), None)
 
 
+def missing(candidate: Candidate) -> str | None:
+    """Why a peer cannot be measured here; None where it can."""
+    if folder() is None:
+        return "this installation lacks benchmarks/peers"
+    return None if util.find_spec(candidate.package) else f"{candidate.package} is not installed"
+
+
 def measure(candidate: Candidate, plan: Plan) -> Peer:
     """Run one peer, where its package is installed."""
-    programs = folder()
-    if programs is None:
-        return Peer(package=candidate.package, status="left out", reason="this installation lacks benchmarks/peers")
-    if util.find_spec(candidate.package) is None:
-        return Peer(package=candidate.package, status="not installed", reason=f"{candidate.package} is not installed")
+    reason = missing(candidate)
+    if reason is not None:
+        return Peer(package=candidate.package, status="not installed", reason=reason)
     if candidate.slow and not plan.slow_peers:
         return Peer(package=candidate.package, status="left out", reason="it takes long to start; the full run has it")
-    command = [sys.executable, "-s", "-B", str(programs / candidate.program), *candidate.arguments]
-    command += ["--steps", str(plan.peer_steps), "--seconds", str(plan.peer_s)]
     once = candidate.slow or not plan.every_placement
     placements = [Placement.FREE] if once else [one for one in possible() if one is not Placement.SPREAD]
     found, version = {}, None
     try:
         for placement in placements:
-            with confined(placement):
-                printed = _run(command)
+            printed = take(candidate, placement, steps=plan.peer_steps, seconds=plan.peer_s)
             found[placement.value] = of_nanoseconds(printed.samples_ns)
             version = printed.version
-    except _Failed as error:
+    except PeerFailed as error:
         return Peer(package=candidate.package, status="failed", reason=str(error))
     return Peer(package=candidate.package, status="measured", version=version, step_s=found)
 
 
-def _run(command: Sequence[str]) -> _Printed:
+def take(candidate: Candidate, placement: Placement, *, steps: int, seconds: float) -> Printed:
+    """Run a peer's program for so many steps, or as many as it does in so many seconds.
+
+    Raises:
+        PeerFailed: it did not come to its end.
+    """
+    programs = folder()
+    if programs is None:
+        raise PeerFailed("this installation lacks benchmarks/peers")
+    command = [sys.executable, "-s", "-B", str(programs / candidate.program), *candidate.arguments]
+    command += ["--steps", str(steps), "--seconds", str(seconds)]
+    with confined(placement):
+        return _run(command)
+
+
+def _run(command: Sequence[str]) -> Printed:
     """Run a peer's program in a folder of its own, and leave neither file nor process of it."""
-    with tempfile.TemporaryDirectory(prefix="peer-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(prefix="peer-", dir=_SHORT, ignore_cleanup_errors=True) as scratch:
         places = {"HOME": scratch, "TMPDIR": scratch, "RAY_TMPDIR": scratch}
         with subprocess.Popen(
             command,
@@ -132,17 +153,17 @@ def _run(command: Sequence[str]) -> _Printed:
             try:
                 out, err = process.communicate(timeout=_TIMEOUT_S)
             except subprocess.TimeoutExpired:
-                raise _Failed(f"it took more than {_TIMEOUT_S:g} s") from None
+                raise PeerFailed(f"it took more than {_TIMEOUT_S:g} s") from None
             finally:
                 if process.returncode is None:
                     _kill_tree(process.pid)
     if process.returncode != 0:
         said = err.decode(errors="replace").strip().splitlines()
-        raise _Failed(said[-1] if said else f"it ended with status {process.returncode}")
+        raise PeerFailed(said[-1] if said else f"it ended with status {process.returncode}")
     try:
-        return msgspec.json.decode(out.splitlines()[-1], type=_Printed)
+        return msgspec.json.decode(out.splitlines()[-1], type=Printed)
     except (IndexError, msgspec.DecodeError) as error:
-        raise _Failed(f"it printed no figures: {error}") from None
+        raise PeerFailed(f"it printed no figures: {error}") from None
 
 
 def _kill_tree(pid: int) -> None:

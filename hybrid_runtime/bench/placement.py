@@ -13,6 +13,9 @@ from hybrid_runtime.local import PRELOAD, Client
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The bundles of all jobs that are measured.
+ALGORITHMS = Path(__file__).with_name("algorithms.py")
+SHORT_JOBS = Path(__file__).with_name("short_jobs.py")
 _PROC = Path("/proc")
 
 
@@ -76,7 +79,7 @@ def started(backend: str, placement: Placement, *, preload: tuple[str, ...] = PR
         client = Client(backend, preload=preload)
     with client:
         if placement is Placement.SPREAD:
-            client.run(f"{ALGORITHMS}:first_circuit").raise_for_error()  # by now every process is there
+            client.run(f"{SHORT_JOBS}:first_circuit").raise_for_error()  # by now every process is there
             spread(descendants(os.getpid()))
         yield client
 
@@ -113,6 +116,3 @@ def descendants(pid: int) -> list[int]:
             found += children
             waiting += children
     return found
-
-
-ALGORITHMS = Path(__file__).parent / "algorithms.py"

@@ -10,7 +10,6 @@ from hybrid_runtime.bench.loops import Comparison
 from hybrid_runtime.bench.machine import Machine
 from hybrid_runtime.bench.peers import Peer
 from hybrid_runtime.bench.quantiles import Quantiles
-from hybrid_runtime.bench.startup import Refill
 
 REPORT_VERSION = 1
 
@@ -32,6 +31,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     step_s: dict[str, Quantiles]
     speedup: float
+
+
+class Refill(msgspec.Struct, frozen=True, kw_only=True):
+    """How quickly workers are made: from the request for one until it is ready for a job."""
+
+    ready_s: Quantiles
+    workers_per_s: float
 
 
 class Report(msgspec.Struct, kw_only=True):

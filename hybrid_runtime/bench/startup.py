@@ -6,18 +6,12 @@ import select
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-import msgspec
-
-from hybrid_runtime.bench.placement import ALGORITHMS
-from hybrid_runtime.bench.quantiles import Quantiles, quantiles
+from hybrid_runtime.bench.placement import SHORT_JOBS
 from hybrid_runtime.classical.pool import Pool
 from hybrid_runtime.errors import InternalError
 from hybrid_runtime.local import PRELOAD, Client
-
-if TYPE_CHECKING:
-    from hybrid_runtime.bench.plan import Plan
 
 # The runtime is left alone for so long before each job, and each job thinks for so long: by then the pool has
 # replaced the last worker, and what is measured is not how quickly jobs can follow each other.
@@ -25,50 +19,51 @@ _PAUSE_S = 0.03
 _WORKER_TIMEOUT_S = 30.0
 
 
-class Refill(msgspec.Struct, frozen=True):
-    """How quickly workers are made: from the request for one until it is ready for a job."""
+class Jobs(NamedTuple):
+    """Seconds of each job, and the isolation level of the workers."""
 
-    ready_s: Quantiles
-    workers_per_s: float
+    initialize: list[float]
+    terminate: list[float]
+    isolation: str
 
 
-def jobs(client: Client, plan: Plan) -> tuple[Quantiles, Quantiles, str]:
-    """Warm initialization, termination, and the isolation level of the workers."""
+def jobs(client: Client, count: int) -> Jobs:
+    """Jobs on a runtime that is up and has had time to replace the last worker."""
     initialize, terminate, isolation = [], [], ""
-    for number in range(plan.jobs + 2):
+    for number in range(count + 2):
         time.sleep(_PAUSE_S)
-        result = client.run(f"{ALGORITHMS}:unhurried", parameters={"pause_s": _PAUSE_S}).raise_for_error()
+        result = client.run(f"{SHORT_JOBS}:unhurried", parameters={"pause_s": _PAUSE_S}).raise_for_error()
         isolation = result.isolation
         if number > 1:  # the first had to wait for everything to load, the second for the worker it found young
             initialize.append(result.timing.initialize_s)
             terminate.append(result.timing.terminate_s)
-    return quantiles(initialize), quantiles(terminate), isolation
+    return Jobs(initialize, terminate, isolation)
 
 
-def cold(plan: Plan) -> Quantiles:
-    """From nothing to the first circuit: a fresh process tree for each."""
+def cold(count: int) -> list[float]:
+    """Seconds from nothing to the first circuit: a fresh process tree for each."""
     taken = []
-    for _ in range(plan.cold_starts):
+    for _ in range(count):
         start = time.perf_counter()
         with Client("null") as client:
-            timing = client.run(f"{ALGORITHMS}:first_circuit").raise_for_error().timing
+            timing = client.run(f"{SHORT_JOBS}:first_circuit").raise_for_error().timing
             ended = time.perf_counter()
         taken.append(ended - start - (timing.total_s - timing.initialize_s))
-    return quantiles(taken)
+    return taken
 
 
-def refill(plan: Plan) -> Refill:
-    """Workers made one after the other, each on demand."""
+def refill(count: int) -> tuple[list[float], float]:
+    """Workers made one after the other, each on demand: the seconds of each, and workers in a second."""
     with tempfile.TemporaryDirectory(prefix="hybrid-runtime-") as folder:
         pool = Pool(Path(folder), warm=0, preload=PRELOAD)
         try:
             _make_worker(pool)  # which waits for the preloading
             start = time.perf_counter()
-            taken = [_make_worker(pool) for _ in range(plan.refills)]
-            rate = plan.refills / (time.perf_counter() - start)
+            taken = [_make_worker(pool) for _ in range(count)]
+            rate = count / (time.perf_counter() - start)
         finally:
             pool.close()
-    return Refill(quantiles(taken), rate)
+    return taken, rate
 
 
 def _make_worker(pool: Pool) -> float:

@@ -12,7 +12,8 @@ import msgspec
 
 from hybrid_runtime.bench import floor, loops, machine, peers, startup, steps
 from hybrid_runtime.bench.placement import Placement, started
-from hybrid_runtime.bench.report import Batch, Report, ratios
+from hybrid_runtime.bench.quantiles import quantiles
+from hybrid_runtime.bench.report import Batch, Refill, Report, ratios
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,17 +73,19 @@ class Suite:
 
     def warm(self) -> None:
         """Warm initialization and termination."""
-        found = startup.jobs(self._client("null"), self._plan)
-        self.report.initialize_warm_s, self.report.terminate_s, isolation = found
-        self.report.machine = msgspec.structs.replace(self.report.machine, isolation=isolation)
+        found = startup.jobs(self._client("null"), self._plan.jobs)
+        self.report.initialize_warm_s = quantiles(found.initialize)
+        self.report.terminate_s = quantiles(found.terminate)
+        self.report.machine = msgspec.structs.replace(self.report.machine, isolation=found.isolation)
 
     def cold(self) -> None:
         """Cold initialization."""
-        self.report.initialize_cold_s = startup.cold(self._plan)
+        self.report.initialize_cold_s = quantiles(startup.cold(self._plan.cold_starts))
 
     def refill(self) -> None:
         """How quickly workers are made."""
-        self.report.refill = startup.refill(self._plan)
+        taken, rate = startup.refill(self._plan.refills)
+        self.report.refill = Refill(ready_s=quantiles(taken), workers_per_s=rate)
 
     def payload(self) -> None:
         """A step by how many numbers it sends."""
@@ -96,15 +99,16 @@ class Suite:
 
     def emulator(self) -> None:
         """The emulator by itself."""
-        self.report.emulator = loops.emulator(self._plan)
+        taken = loops.emulator(self._plan.executions)
+        self.report.emulator = {str(qubits): quantiles(seconds) for qubits, seconds in taken.items()}
 
     def vqe(self) -> None:
         """H2 with the runtime and without."""
-        self.report.vqe = loops.compare(self._client("qulacs"), "vqe", self._plan)
+        self.report.vqe = loops.compare(self._client("qulacs"), "vqe", self._plan.loop_repetitions)
 
     def qaoa(self) -> None:
         """A maximum cut with the runtime and without."""
-        self.report.qaoa = loops.compare(self._client("qulacs"), "qaoa", self._plan)
+        self.report.qaoa = loops.compare(self._client("qulacs"), "qaoa", self._plan.loop_repetitions)
 
     def peers(self) -> None:
         """The same step by other means."""
