@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _REMOTE = "tcp://"
-# Time that a relay has to tell the remote quantum runtime that nobody waits any more.
-_GOODBYE_S = 1.0
+# Time to take leave of what is on another host: to withdraw requests, to give back a lock. What is on this host
+# ends with its process.
+_GOODBYE_S = 2.5
 
 
 class QuantumProcess:
@@ -38,7 +39,7 @@ class QuantumProcess:
 
     def __init__(self, backend: str, options: Mapping[str, Any] | None = None, *, name: str | None = None) -> None:
         self.channel, theirs = SeqPacketChannel.pair()
-        self._goodbye_s = _GOODBYE_S if backend.startswith(_REMOTE) else 0.0
+        self._goodbye_s = _GOODBYE_S if _REMOTE in backend else 0.0
         command = _command(backend, dict(options or {}), theirs.fileno())
         if name is not None:
             command += ["--name", name]
@@ -67,11 +68,22 @@ class QuantumProcess:
     def close(self) -> int:
         """End the process and wait until it is gone; its exit status, negative for a signal."""
         self.channel.close()
+        status = self._leave() if self._goodbye_s else None
+        if status is not None:
+            return status
+        self._process.kill()
+        return self._process.wait()
+
+    def _leave(self) -> int | None:
+        """Let the process end by itself; its exit status, or None where it does not in time."""
         try:
             return self._process.wait(self._goodbye_s)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+            self._process.terminate()  # it is busy and does not read its channel
+        try:
+            return self._process.wait(self._goodbye_s)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 def _command(backend: str, options: dict[str, Any], descriptor: int) -> list[str]:

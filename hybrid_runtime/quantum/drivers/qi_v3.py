@@ -189,7 +189,7 @@ class QiV3Driver:
             self._locked = True
 
     def _unlock(self) -> None:
-        if self._locked and not self._requester.fresh:
+        if self._locked:
             self._locked = False
             self._ask("terminate", None, time.monotonic() + _GOODBYE_S)
 
