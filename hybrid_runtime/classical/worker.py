@@ -19,6 +19,7 @@ from hybrid_runtime.circuit import Circuit, QuantumResult
 from hybrid_runtime.classical import styles
 from hybrid_runtime.classical.lastwords import last_words
 from hybrid_runtime.classical.loader import load_algorithm
+from hybrid_runtime.classical.rehearsal import rehearse
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
 from hybrid_runtime.errors import (
@@ -96,6 +97,7 @@ class Worker:
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
+        rehearse(self._folder / "rehearsal")
         load = decode(self._decoder, self._channel.receive())
         if not isinstance(load, Load):
             raise ProtocolError(f"a worker's first message is a job, not {type(load).__name__}")
@@ -160,6 +162,8 @@ class Worker:
 
     def _on_finalizing(self) -> None:
         self._finalizing = True
+        # What was reported is safe from here on, whatever finalize does.
+        self._flush()
         self._channel.send(encode(Finalizing()))
 
     # -------------------------------------------------------------- being stopped
@@ -300,7 +304,8 @@ class Worker:
         self._undisturbed += 1
         try:
             metrics, logs = self._notes.take()
-            self._channel.send(encode(Note(metrics, logs)))
+            if metrics or logs:
+                self._channel.send(encode(Note(metrics, logs)))
         finally:
             self._listen()
 

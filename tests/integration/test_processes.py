@@ -1,0 +1,282 @@
+"""Processes that die under a job: the job is told, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from hybrid_runtime import Circuit, Client, HybridAlgorithm, hybrid
+from hybrid_runtime.errors import BackendUnknown, InternalError, InvalidInput, exit_code
+from hybrid_runtime.local import Job
+
+from .conftest import descendants, find
+
+ONE = Circuit("version 3.0\nqubit q\nbit b\nb = measure q")
+
+
+class Endless(HybridAlgorithm):
+    """Tells of every step, and saves how many there were."""
+
+    def initialize(self, context):
+        self.context = context
+        return ONE
+
+    def execute(self, result):
+        self.context.metric("steps", len(self.context.history.results))
+        return ONE
+
+    def finalize(self, history):
+        return {"saved": history.steps, "why": history.stop_reason.value}
+
+
+def until_it_runs(job: Job) -> None:
+    """Wait for the job's first metric."""
+    for _ in job.events():
+        if job.metrics:
+            return
+
+
+def everything_of(client: Client) -> list[int]:
+    """All processes of this runtime."""
+    return [client._process.pid, *descendants(client._process.pid)]
+
+
+# ------------------------------------------------------------------ the backend
+
+
+def test_a_quantum_runtime_that_is_killed_fails_its_jobs_which_keep_what_they_have(scripted):
+    client = scripted({"0": 10}, {"0": 10}, {"hang": True})
+    job = client.submit(Endless)
+    until_it_runs(job)
+    os.kill(find(client._process.pid, "hybrid_runtime.quantum.runtime"), signal.SIGKILL)
+    result = job.result()
+    assert (result.state, result.stop_reason) == ("failed", "error")
+    assert (result.error.family, exit_code(result.error)) == ("BackendFailed", 3)
+    assert "the quantum runtime is gone" in result.error.text
+    assert result.value == {"saved": result.steps, "why": "error"}
+    assert result.steps >= 1
+    # There is no other backend: the next job is told at once.
+    later = client.run(Endless)
+    assert (later.state, later.error) == ("failed", result.error)
+
+
+def test_a_driver_that_dies_in_the_middle_is_a_failure_of_the_backend(scripted):
+    result = scripted({"0": 10}, {"crash": True}).run(Endless)
+    assert (result.state, exit_code(result.error), result.value) == ("failed", 3, {"saved": 1, "why": "error"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        ({"error": "BackendFailed", "text": "the fridge is warm"}, "BackendFailed", 3),
+        ({"error": "BackendTimeout", "text": "the fridge is warm"}, "BackendTimeout", 3),
+        ({"error": "RuntimeError", "text": "the fridge is warm"}, "BackendFailed", 3),
+        ({"error": "CircuitRejected", "text": "the fridge is warm"}, "CircuitRejected", 1),
+    ],
+)
+def test_a_step_that_fails_on_the_backend_ends_the_job_with_what_it_has(scripted, answer, kind, code):
+    client = scripted({"0": 10}, answer)
+    result = client.run(Endless)
+    assert (result.state, result.error.kind, exit_code(result.error)) == ("failed", kind, code)
+    assert "the fridge is warm" in result.error.text
+    assert (result.steps, result.value["saved"]) == (1, 1)
+
+
+def test_the_next_job_is_run_after_a_step_that_failed(scripted):
+    client = scripted({"error": "BackendFailed", "text": "for a moment"}, {"0": 7})
+    assert client.run(Endless).state == "failed"
+
+    @hybrid
+    def once(context):
+        return context.run(ONE).counts
+
+    assert client.run(once).value == {"0": 7}
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "error", "why"),
+    [
+        ("qulax", None, BackendUnknown, "did you mean 'qulacs'"),
+        ("scripted", {"answers": [{"2": 3}]}, InvalidInput, "a script's answer is"),
+        ("null", {"colour": "red"}, InvalidInput, "colour"),
+    ],
+)
+def test_a_backend_that_cannot_be_had_is_told_by_the_first_job(backend, options, error, why):
+    with Client(backend, options=options) as client, pytest.raises(error, match=why):
+        client.run(Endless)
+
+
+def test_an_isolation_level_that_does_not_exist_is_told_by_the_first_job():
+    with Client("null", isolation="perfect") as client, pytest.raises(InvalidInput, match="'perfect' is not known"):
+        client.run(Endless)
+
+
+# ------------------------------------------------------------------ the classical runtime
+
+
+def test_a_fork_server_that_is_killed_fails_its_jobs(watch):
+    with Client("null") as client:
+        job = client.submit(Endless)
+        until_it_runs(job)
+        server = find(client._process.pid, "hybrid_runtime.classical.forkserver")
+        workers = watch(descendants(server))
+        os.kill(server, signal.SIGKILL)
+        result = job.result()
+        assert (result.state, exit_code(result.error)) == ("failed", 70)
+        assert result.error is not None
+        assert "the classical runtime failed: the fork server is gone" in result.error.text
+        assert result.value["steps"] >= 1
+        workers.wait_all_ended()
+        assert client.run(Endless).error == result.error
+
+
+def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
+    @hybrid
+    def telling(context):
+        context.metric("pid", os.getpid())
+        while True:
+            context.run(ONE)
+
+    # At this level workers know their processes by the numbers that the host knows.
+    with Client("null", isolation="process") as client:
+        other = client.submit(Endless)
+        until_it_runs(other)
+        job = client.submit(telling)
+        until_it_runs(job)
+        os.kill(int(job.metrics["pid"][0]), signal.SIGKILL)
+        result = job.result()
+        assert result.error is not None
+        assert (result.state, result.error.kind, exit_code(result.error)) == ("failed", "WorkerLost", 1)
+        assert "died by SIGKILL: it was killed" in result.error.text
+        other.cancel()
+        assert other.result().state == "completed"
+
+
+# ------------------------------------------------------------------ the dispatcher, the client
+
+
+def test_a_dispatcher_that_is_killed_is_told_and_leaves_nothing(watch):
+    client = Client("null")
+    job = client.submit(Endless)
+    until_it_runs(job)
+    processes = watch(everything_of(client))
+    os.kill(client._process.pid, signal.SIGKILL)
+    with pytest.raises(InternalError, match="the runtime's dispatcher died by SIGKILL"):
+        job.result()
+    with pytest.raises(InternalError, match="the runtime's dispatcher died by SIGKILL"):
+        client.run(Endless)
+    processes.wait_all_ended()
+    client.close()
+    assert not client._scratch.exists()
+
+
+def test_closing_a_client_ends_its_jobs_and_leaves_nothing(watch):
+    client = Client("null", warm=3)
+    job = client.submit(Endless)
+    until_it_runs(job)
+    processes = watch(everything_of(client))
+    client.close()
+    processes.wait_all_ended()
+    assert not client._scratch.exists()
+    for use in (job.result, lambda: client.run(Endless), job.cancel):
+        with pytest.raises(InvalidInput, match="this Client has been closed"):
+            use()
+    client.close()
+
+
+def test_a_client_that_is_killed_leaves_nothing(run_script, watch):
+    script = run_script(
+        """
+        import sys
+        from hybrid_runtime import Circuit, Client, hybrid
+
+        ONE = Circuit("version 3.0\\nqubit q\\nbit b\\nb = measure q")
+
+        @hybrid
+        def endless(context):
+            while True:
+                context.metric("shots", context.run(ONE).shots_done)
+
+        client = Client("null")
+        job = client.submit(endless)
+        for _ in job.events():
+            if job.metrics:
+                print(client._process.pid, client._scratch, flush=True)
+                break
+        sys.stdin.read()
+        """
+    )
+    pid, scratch = script.stdout.readline().split()
+    assert Path(scratch).is_dir()
+    processes = watch([int(pid), *descendants(int(pid))])
+    script.kill()
+    processes.wait_all_ended()
+    assert not Path(scratch).exists()
+
+
+def test_what_an_algorithm_starts_ends_with_it(watch):
+    @hybrid
+    def starting(context):
+        import subprocess
+
+        return subprocess.Popen(["/bin/sleep", "1000"]).pid
+
+    # The other levels let it start nothing.
+    with Client("null", isolation="process") as client:
+        watch([client.run(starting).value]).wait_all_ended()
+
+
+# ------------------------------------------------------------------ Ctrl-C
+
+ENDLESS_SCRIPT = """
+    from hybrid_runtime import Circuit, Client, HybridAlgorithm
+    from hybrid_runtime.local import wait
+
+    ONE = Circuit("version 3.0\\nqubit q\\nbit b\\nb = measure q")
+
+    class Endless(HybridAlgorithm):
+        def initialize(self, context):
+            self.context = context
+            return ONE
+
+        def execute(self, result):
+            self.context.metric("steps", 1)
+            if len(self.context.history.metrics["steps"]) == 1:
+                print("running")
+            return ONE
+
+        def finalize(self, history):
+            print("finalizing")
+            while self.context.parameters["deaf"]:
+                pass
+            return "finalized"
+
+    def on_event(event):
+        for line in getattr(event, "lines", []):
+            print(line, flush=True)
+
+    with Client("null") as client:
+        result = wait(client.submit(Endless, parameters={"deaf": DEAF}), on_event)
+    print(result.state.value, result.stop_reason.value, result.value, flush=True)
+"""
+
+
+def test_an_interrupt_stops_the_job_gracefully(run_script):
+    script = run_script(ENDLESS_SCRIPT.replace("DEAF", "False"))
+    assert script.stdout.readline() == "running\n"
+    script.send_signal(signal.SIGINT)
+    assert script.stdout.read() == "finalizing\ncompleted cancelled finalized\n"
+    assert script.wait() == 0
+
+
+def test_a_second_interrupt_kills_the_job(run_script):
+    script = run_script(ENDLESS_SCRIPT.replace("DEAF", "True"))
+    assert script.stdout.readline() == "running\n"
+    script.send_signal(signal.SIGINT)
+    assert script.stdout.readline() == "finalizing\n"
+    script.send_signal(signal.SIGINT)
+    assert script.stdout.read() == "cancelled cancelled {'steps': 1.0}\n"
+    assert script.wait() == 0
