@@ -14,11 +14,22 @@ known are given again.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
 
-from hybrid_runtime.protocol.messages import Capabilities, Execute, Executed, Failure, Forget, Withdraw
+from hybrid_runtime.protocol.messages import Capabilities, Execute, Executed, Failure, Forget, Serving, Withdraw
+
+
+class BackendState(StrEnum):
+    """What a backend is doing."""
+
+    OFFLINE = "offline"
+    IDLE = "idle"
+    EXECUTING = "executing"
+    CALIBRATING = "calibrating"
+    BENCHMARKING = "benchmarking"
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -50,6 +61,13 @@ class RawDefine(_Message, tag="define"):
     body: msgspec.Raw
 
 
+class Doing(_Message, tag="doing"):
+    """What the backend does at present, from a driver that can tell; sent only where it was asked for."""
+
+    state: BackendState
+
+
 ToRemote: TypeAlias = Attach | RawDefine | Forget | Execute | Withdraw
 FromRemote: TypeAlias = Attached | Executed | Failure
+FromDriver: TypeAlias = Serving | Executed | Failure | Doing
 ToRelay: TypeAlias = RawDefine | Forget | Execute | Withdraw

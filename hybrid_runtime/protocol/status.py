@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from hybrid_runtime.errors import BackendTimeout
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder
+from hybrid_runtime.protocol.sessions import BackendState
 from hybrid_runtime.protocol.zeromq import Kind, Station
 
 if TYPE_CHECKING:
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.zeromq import ClientKeys
 
 _MAX_STATUS_BYTES = 1 << 20
-
-
-class BackendState(StrEnum):
-    """What a backend is doing."""
-
-    OFFLINE = "offline"
-    IDLE = "idle"
-    EXECUTING = "executing"
-    CALIBRATING = "calibrating"
-    BENCHMARKING = "benchmarking"
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status", tag_field="type"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,9 +16,10 @@ from hybrid_runtime.errors import BackendTimeout
 from hybrid_runtime.program import BARRIER, GATES, MEASURE, RESET, WAIT, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hybrid_runtime.protocol.messages import Capabilities, ResultData
+    from hybrid_runtime.protocol.sessions import BackendState
 
 ALL_OPERATIONS: tuple[str, ...] = (*GATES, MEASURE, RESET, BARRIER, WAIT)
 
@@ -101,3 +102,14 @@ class QuantumDriver(Protocol):
 
     def close(self) -> None:
         """Let go of the backend; called once, last, also after `execute` failed."""
+
+
+@runtime_checkable
+class TellsState(Protocol):
+    """A driver that knows when its backend is neither idle nor executing; a further method, for those that can."""
+
+    def watch(self, tell: Callable[[BackendState], None]) -> None:
+        """Call `tell`, from within `execute`, whenever the backend begins to do something else.
+
+        Called at most once, before the first `execute`.
+        """

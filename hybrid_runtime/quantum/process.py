@@ -12,7 +12,7 @@ from hybrid_runtime.process import interpreter
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _REMOTE = "tcp://"
 # Time to take leave of what is on another host: to withdraw requests, to give back a lock. What is on this host
@@ -34,15 +34,13 @@ class QuantumProcess:
     Args:
         backend: Which backend.
         options: Options of the driver or of the relay.
-        name: The backend's name as users see it, for a quantum runtime; the driver's own when None.
+        more: Further arguments of the process.
     """
 
-    def __init__(self, backend: str, options: Mapping[str, Any] | None = None, *, name: str | None = None) -> None:
+    def __init__(self, backend: str, options: Mapping[str, Any] | None = None, more: Sequence[str] = ()) -> None:
         self.channel, theirs = SeqPacketChannel.pair()
         self._goodbye_s = _GOODBYE_S if _REMOTE in backend else 0.0
-        command = _command(backend, dict(options or {}), theirs.fileno())
-        if name is not None:
-            command += ["--name", name]
+        command = [*_command(backend, dict(options or {}), theirs.fileno()), *more]
         self._process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],

@@ -79,7 +79,7 @@ def _run(given: argparse.Namespace, channel: SeqPacketChannel) -> int:
     # What start-up made stays for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    serve(driver, channel, name=given.name)
+    serve(driver, channel, name=given.name, tell_states=given.tell_states)
     return EXIT_OK
 
 
@@ -89,6 +89,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--driver", required=True, help="name of the driver")
     parser.add_argument("--options", default="{}", help="the driver's options as a JSON object")
     parser.add_argument("--name", help="the backend's name; the driver's own when left out")
+    parser.add_argument("--tell-states", action="store_true", help="say when the backend calibrates")
     return parser.parse_args(arguments)
 
 

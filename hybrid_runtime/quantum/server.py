@@ -34,8 +34,8 @@ from hybrid_runtime.protocol.messages import (
     decoder,
     encode,
 )
-from hybrid_runtime.protocol.sessions import Attach, Attached, RawDefine, ToRemote
-from hybrid_runtime.protocol.status import BackendState, Status
+from hybrid_runtime.protocol.sessions import Attach, Attached, BackendState, RawDefine, ToRemote
+from hybrid_runtime.protocol.status import Status
 from hybrid_runtime.protocol.zeromq import Kind, Wire
 from hybrid_runtime.quantum.sessions import Request, Session, Sessions, refusal
 
@@ -255,7 +255,7 @@ class Server:
     def _publish(self, publisher: Wire) -> float:
         state, sent = self._published
         now = _now()
-        present = self._state()
+        present = self._supervisor.state
         due = sent + (_PUBLISH_APART_S if present is not state else self._settings.heartbeat.interval_s)
         if now < due:
             return due - now
@@ -271,11 +271,6 @@ class Server:
         )
         publisher.send([encode(status)])
         return self._settings.heartbeat.interval_s
-
-    def _state(self) -> BackendState:
-        if not self._supervisor.online:
-            return BackendState.OFFLINE
-        return BackendState.IDLE if self._sessions.running is None else BackendState.EXECUTING
 
     def _close(self) -> None:
         if self._listener is not None:

@@ -41,7 +41,8 @@ from hybrid_runtime.protocol.messages import (
     derive_seed,
     encode,
 )
-from hybrid_runtime.quantum.driver import Batch, ProgramHandle, QuantumDriver
+from hybrid_runtime.protocol.sessions import Doing
+from hybrid_runtime.quantum.driver import Batch, ProgramHandle, QuantumDriver, TellsState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,19 +63,23 @@ _Kept: TypeAlias = ProgramHandle | CircuitRejected
 _log = logging.getLogger(__name__)
 
 
-def serve(driver: QuantumDriver, channel: Channel, *, name: str | None = None) -> None:
+def serve(driver: QuantumDriver, channel: Channel, *, name: str | None = None, tell_states: bool = False) -> None:
     """Announce the driver and answer requests until the peer closes the channel; then close the driver.
 
     Args:
         driver: What runs the circuits; `serve` owns it.
         channel: Where requests come from; the caller closes it.
         name: The backend's name as users see it; the driver's own when None.
+        tell_states: Whether to send `Doing` where the driver knows what its backend does.
 
     Raises:
         ProtocolError: the channel itself is broken, so nothing more can be read from it.
     """
     try:
-        _Service(driver, channel, name).run()
+        service = _Service(driver, channel, name)
+        if tell_states and isinstance(driver, TellsState):
+            driver.watch(lambda state: channel.send(encode(Doing(state))))
+        service.run()
     finally:
         driver.close()
 

@@ -26,13 +26,12 @@ from hybrid_runtime.protocol.messages import (
     Executed,
     Failure,
     Forget,
-    FromQuantum,
     Serving,
     decode,
     decoder,
     encode,
 )
-from hybrid_runtime.protocol.sessions import RawDefine
+from hybrid_runtime.protocol.sessions import BackendState, Doing, FromDriver, RawDefine
 from hybrid_runtime.quantum.process import QuantumProcess
 
 if TYPE_CHECKING:
@@ -65,8 +64,9 @@ class Supervisor:
     def __init__(self, driver: str, options: Mapping[str, Any], *, name: str | None = None) -> None:
         self._driver = driver
         self._options = options
-        self._name = name
-        self._decoder = decoder(FromQuantum)
+        self._arguments = ["--tell-states", *(["--name", name] if name is not None else [])]
+        self._decoder = decoder(FromDriver)
+        self._doing = BackendState.EXECUTING
         self._numbers = itertools.count(1)
         self._requests = itertools.count(1)
         self._request: Request | None = None
@@ -83,7 +83,7 @@ class Supervisor:
     def _start(self) -> QuantumProcess:
         self._generation += 1
         self._restart_at = math.inf
-        return QuantumProcess(self._driver, self._options, name=self._name)
+        return QuantumProcess(self._driver, self._options, self._arguments)
 
     @property
     def ready(self) -> bool:
@@ -91,9 +91,11 @@ class Supervisor:
         return self._ready and self._request is None
 
     @property
-    def online(self) -> bool:
-        """Whether there is a process that serves."""
-        return self._ready
+    def state(self) -> BackendState:
+        """What the backend is doing."""
+        if not self._ready:
+            return BackendState.OFFLINE
+        return BackendState.IDLE if self._request is None else self._doing
 
     @property
     def pid(self) -> int:
@@ -114,6 +116,7 @@ class Supervisor:
             return Failure(request.message.request, as_data(error))
         now = _now()
         self._request = request
+        self._doing = BackendState.EXECUTING
         self._number = next(self._requests)
         self._interrupt_at = request.deadline + _GRACE_S
         timeout_s = request.deadline - now
@@ -163,6 +166,8 @@ class Supervisor:
         if isinstance(message, Serving):
             self._ready = True
             self.capabilities = self.capabilities or message.capabilities
+        elif isinstance(message, Doing):
+            self._doing = message.state
         elif message is not None and message.request == self._number and self._request is not None:
             self._failures = 0
             # Encoded anew at once: what it holds is in the channel's buffer until the next message.

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hybrid_runtime.errors import BackendFailed, InvalidInput
+from hybrid_runtime.protocol.sessions import BackendState
 from hybrid_runtime.quantum.drivers import registry
 from hybrid_runtime.quantum.waiting import Pause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from hybrid_runtime.protocol.messages import Capabilities, ResultData
     from hybrid_runtime.quantum.driver import Batch
@@ -69,10 +70,15 @@ class PacedDriver:
         self._random = random.Random(seed)
         self._opened = time.monotonic()
         self._pause = Pause()
+        self._tell: Callable[[BackendState], None] = lambda _state: None
 
     def capabilities(self) -> Capabilities:
         """Those of the inner driver."""
         return msgspec.structs.replace(self._inner.capabilities(), name="paced", driver="paced")
+
+    def watch(self, tell: Callable[[BackendState], None]) -> None:
+        """Tell of calibrations that a row has to wait for."""
+        self._tell = tell
 
     def execute(self, batch: Batch) -> Iterator[ResultData]:
         """Run the rows on the inner driver and hold each result back until its time."""
@@ -80,7 +86,7 @@ class PacedDriver:
         duration = self._overhead_s + batch.shots * self._shot_s
         results = iter(self._inner.execute(batch))
         for _ in batch.seeds:
-            self._pause.wait(self._calibration_left(), batch.deadline)
+            self._wait_calibrated(batch.deadline)
             end = time.monotonic() + duration
             if self._random.random() < self._fail_rate:
                 raise BackendFailed("the device lost this circuit; sent again, it may run")
@@ -99,6 +105,14 @@ class PacedDriver:
         """Close the inner driver."""
         self._inner.close()
         self._pause.close()
+
+    def _wait_calibrated(self, deadline: float) -> None:
+        left = self._calibration_left()
+        if left:
+            self._tell(BackendState.CALIBRATING)
+        self._pause.wait(left, deadline)
+        if left:
+            self._tell(BackendState.EXECUTING)
 
     def _calibration_left(self) -> float:
         """Seconds until the calibration that is going on ends; 0 outside of one."""

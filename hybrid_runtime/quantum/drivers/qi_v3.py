@@ -25,12 +25,13 @@ from hybrid_runtime.errors import BackendFailed, BackendTimeout, ChannelClosed, 
 from hybrid_runtime.protocol.address import Address, parse_address, resolve
 from hybrid_runtime.protocol.messages import Capabilities, ResultData
 from hybrid_runtime.protocol.reqrep import Requester
+from hybrid_runtime.protocol.sessions import BackendState
 from hybrid_runtime.protocol.zeromq import Kind, Station
 from hybrid_runtime.quantum.cqasm_writer import Register, by_qubit, write_cqasm3
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS, Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 VERSION = 3
 _GOODBYE_S = 2.0
@@ -105,6 +106,7 @@ class QiV3Driver:
         self._connect_s = connect_s
         self._session = str(uuid.uuid4())
         self._locked = False
+        self._tell: Callable[[BackendState], None] = lambda _state: None
         self._jobs = 0
         self._requester = Requester(parsed)
         self._states = _States(Address(parsed.host, parsed.port + 1) if status is None else parse_address(status))
@@ -134,6 +136,10 @@ class QiV3Driver:
     def capabilities(self) -> Capabilities:
         """What the backend says of itself."""
         return self._capabilities
+
+    def watch(self, tell: Callable[[BackendState], None]) -> None:
+        """Tell of calibrations that a step has to wait for."""
+        self._tell = tell
 
     def execute(self, batch: Batch) -> Iterator[ResultData]:
         """Send each row as cQASM 3."""
@@ -172,11 +178,17 @@ class QiV3Driver:
 
     def _wait_until_usable(self, deadline: float) -> None:
         """Hold while the backend calibrates."""
+        held = False
         while self._states.latest() == "CALIBRATING":
+            if not held:
+                self._tell(BackendState.CALIBRATING)
+                held = True
             if not self._requester.wait_readable(self._states.fileno(), deadline):
                 raise BackendTimeout("the backend was calibrating for all the time given")
         if self._states.latest() == "OFFLINE":
             raise BackendFailed("the backend says that it is offline; try again later")
+        if held:
+            self._tell(BackendState.EXECUTING)
 
     def _lock(self) -> None:
         if self._locked and self._requester.fresh:

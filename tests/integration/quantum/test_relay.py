@@ -26,7 +26,8 @@ from hybrid_runtime.protocol.messages import (
     decoder,
     encode,
 )
-from hybrid_runtime.protocol.status import BackendState, StatusReader
+from hybrid_runtime.protocol.sessions import BackendState
+from hybrid_runtime.protocol.status import StatusReader
 from hybrid_runtime.quantum.process import QuantumProcess
 
 PATIENCE_S = 60.0

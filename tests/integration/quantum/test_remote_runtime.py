@@ -27,8 +27,8 @@ from hybrid_runtime.protocol.messages import (
     encode,
 )
 from hybrid_runtime.protocol.remote import RemoteChannel
-from hybrid_runtime.protocol.sessions import Attach, Attached
-from hybrid_runtime.protocol.status import BackendState, StatusReader
+from hybrid_runtime.protocol.sessions import Attach, Attached, BackendState
+from hybrid_runtime.protocol.status import StatusReader
 
 PATIENCE_S = 60.0
 SCRIPT = [{"00": 1}, {"00": 2}, {"00": 3}, {"00": 4}]
@@ -335,6 +335,19 @@ def test_its_status_is_published(hanging, caller):
     assert hanging.server.stop() == 0
     with pytest.raises(BackendTimeout):
         exhaust(hanging.reader)
+
+
+def test_a_request_that_waits_for_a_calibration_shows_in_the_status(server, caller):
+    # Calibrating nearly always: each row waits for the end of one.
+    options = {"inner": "null", "shot_s": 0.0, "calibrate_every_s": 0.001, "calibrate_s": 0.3}
+    there = server("paced", options, "--status", "tcp://127.0.0.1:0")
+    reader = StatusReader(parse_address(there.line().split()[-1]))
+    client = caller(there)
+    client.ask(1, rows=5)
+    states(reader, BackendState.CALIBRATING)
+    assert isinstance(client.next(), Executed)
+    states(reader, BackendState.IDLE)
+    reader.close()
 
 
 def test_it_ends_in_good_order_and_tells_its_clients(server, caller):

@@ -7,7 +7,8 @@ import pytest
 from hybrid_runtime.errors import BackendTimeout, ProtocolError
 from hybrid_runtime.protocol.address import parse_address, parse_bind_address
 from hybrid_runtime.protocol.messages import Capabilities, encode
-from hybrid_runtime.protocol.status import BackendState, Status, StatusReader
+from hybrid_runtime.protocol.sessions import BackendState
+from hybrid_runtime.protocol.status import Status, StatusReader
 from hybrid_runtime.protocol.zeromq import Kind, Station
 
 PATIENCE_S = 30.0
