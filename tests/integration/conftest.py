@@ -18,6 +18,8 @@ import hybrid_runtime
 from hybrid_runtime import Client
 
 PATIENCE_S = 30.0
+# What a worker cannot do without: the rest takes most of the time in which a runtime starts.
+QUICK = ("cloudpickle",)
 # Where scripts find the package that is under test.
 PACKAGE = Path(hybrid_runtime.__file__).parent.parent
 
@@ -35,7 +37,8 @@ def scripted() -> Iterator[Callable[..., Client]]:
     made: list[Client] = []
 
     def make(*answers: Any, **settings: Any) -> Client:
-        made.append(Client("scripted", options={"answers": list(answers), "repeat": True}, **settings))
+        options = {"answers": list(answers), "repeat": True}
+        made.append(Client("scripted", options=options, preload=QUICK, **settings))
         return made[-1]
 
     yield make

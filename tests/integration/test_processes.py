@@ -12,7 +12,7 @@ from hybrid_runtime import Circuit, Client, HybridAlgorithm, hybrid
 from hybrid_runtime.errors import BackendUnknown, InternalError, InvalidInput, exit_code
 from hybrid_runtime.local import Job
 
-from .conftest import descendants, find
+from .conftest import QUICK, descendants, find
 
 ONE = Circuit("version 3.0\nqubit q\nbit b\nb = measure q")
 
@@ -118,7 +118,7 @@ def test_an_isolation_level_that_does_not_exist_is_told_by_the_first_job():
 
 
 def test_a_fork_server_that_is_killed_fails_its_jobs(watch):
-    with Client("null") as client:
+    with Client("null", preload=QUICK) as client:
         job = client.submit(Endless)
         until_it_runs(job)
         server = find(client._process.pid, "hybrid_runtime.classical.forkserver")
@@ -141,7 +141,7 @@ def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
             context.run(ONE)
 
     # At this level workers know their processes by the numbers that the host knows.
-    with Client("null", isolation="process") as client:
+    with Client("null", preload=QUICK, isolation="process") as client:
         other = client.submit(Endless)
         until_it_runs(other)
         job = client.submit(telling)
@@ -159,7 +159,7 @@ def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
 
 
 def test_a_dispatcher_that_is_killed_is_told_and_leaves_nothing(watch):
-    client = Client("null")
+    client = Client("null", preload=QUICK)
     job = client.submit(Endless)
     until_it_runs(job)
     processes = watch(everything_of(client))
@@ -174,7 +174,7 @@ def test_a_dispatcher_that_is_killed_is_told_and_leaves_nothing(watch):
 
 
 def test_closing_a_client_ends_its_jobs_and_leaves_nothing(watch):
-    client = Client("null", warm=3)
+    client = Client("null", preload=QUICK, warm=3)
     job = client.submit(Endless)
     until_it_runs(job)
     processes = watch(everything_of(client))
@@ -200,7 +200,7 @@ def test_a_client_that_is_killed_leaves_nothing(run_script, watch):
             while True:
                 context.metric("shots", context.run(ONE).shots_done)
 
-        client = Client("null")
+        client = Client("null", preload=["cloudpickle"])
         job = client.submit(endless)
         for _ in job.events():
             if job.metrics:
@@ -225,7 +225,7 @@ def test_what_an_algorithm_starts_ends_with_it(watch):
         return subprocess.Popen(["/bin/sleep", "1000"]).pid
 
     # The other levels let it start nothing.
-    with Client("null", isolation="process") as client:
+    with Client("null", preload=QUICK, isolation="process") as client:
         watch([client.run(starting).value]).wait_all_ended()
 
 
@@ -258,7 +258,7 @@ ENDLESS_SCRIPT = """
         for line in getattr(event, "lines", []):
             print(line, flush=True)
 
-    with Client("null") as client:
+    with Client("null", preload=["cloudpickle"]) as client:
         result = wait(client.submit(Endless, parameters={"deaf": DEAF}), on_event)
     print(result.state.value, result.stop_reason.value, result.value, flush=True)
 """

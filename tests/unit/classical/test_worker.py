@@ -7,7 +7,6 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -82,7 +81,7 @@ class Dispatcher:
 @pytest.fixture
 def play(tmp_path) -> Iterator[Callable[..., list[Any]]]:
     """Runs a worker with an algorithm against a dispatcher that does as it is told; all that the worker said."""
-    before = signal.getsignal(STOP_SIGNAL)
+    before = {number: signal.getsignal(number) for number in (STOP_SIGNAL, signal.SIGINT, signal.SIGTERM)}
     states = random.getstate(), np.random.get_state()
 
     def play(algorithm: Any, script: Callable[[Dispatcher], None], **fields: Any) -> list[Any]:
@@ -116,7 +115,8 @@ def play(tmp_path) -> Iterator[Callable[..., list[Any]]]:
         return dispatcher.heard[1:]
 
     yield play
-    signal.signal(STOP_SIGNAL, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     random.setstate(states[0])
     np.random.set_state(states[1])
 
@@ -482,11 +482,14 @@ def test_random_generators_are_seeded_from_the_job(play):
     assert all(one != other for one, other in zip(values[0], values[2], strict=True))
 
 
-def test_a_worker_whose_dispatcher_is_gone_ends(tmp_path):
-    ours, theirs = SeqPacketChannel.pair()
-    theirs.close()
-    before = signal.getsignal(STOP_SIGNAL)
+def test_a_worker_whose_dispatcher_is_gone_ends(play):
+    def leave(dispatcher):
+        dispatcher.hear(Step)
+        raise LeavingError
+
     with pytest.raises(ChannelClosed):
-        Worker(ours, Path(tmp_path)).run("process")
-    signal.signal(STOP_SIGNAL, before)
-    ours.close()
+        play(twice, leave)
+
+
+class LeavingError(Exception):
+    """The dispatcher's part of a test is over."""
