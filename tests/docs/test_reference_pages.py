@@ -11,7 +11,7 @@ from hybrid_runtime.cli.app import command
 from hybrid_runtime.errors import error_classes
 from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.program import GATES
-from hybrid_runtime.protocol import control, forking, messages
+from hybrid_runtime.protocol import control, forking, messages, sessions
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -23,6 +23,9 @@ DIRECTIONS = [
     control.ToDispatcher,
     control.FromDispatcher,
     forking.FromForkServer,
+    sessions.ToRemote,
+    sessions.FromRemote,
+    sessions.FromDriver,
 ]
 # Modules may keep errors of their own, which show under the name of the family they belong to.
 ERRORS = {name: error for name, error in error_classes().items() if error.__module__ == "hybrid_runtime.errors"}
