@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.errors import BackendFailed, InvalidInput
 from hybrid_runtime.protocol.address import parse_address, resolve
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LANGUAGES = {"cqasm1": write_cqasm1, "cqasm3": write_cqasm3}
-_PLACES = ("{circuit}", "{circuit_json}")
+_PLACE = "{circuit}"
 # Registers that are kept ready; a driver is not told when a program is forgotten.
 _MAX_KEPT = 4096
 _GOODBYE_S = 1.0
@@ -36,8 +36,8 @@ class ReqRepTextDriver:
     Args:
         address: Where it listens.
         language: `cqasm1` or `cqasm3`.
-        request: What is sent for a circuit: text with `{circuit}`, or with `{circuit_json}` for its JSON form,
-            and with `{shots}` and `{seed}` where the backend wants them.
+        request: What is sent for a circuit: a text with `{circuit}` in it, and `{shots}` and `{seed}` where the
+            backend wants them; or an object with such texts in it, which is sent as JSON.
         initialize: Sent before the first circuit, and after a break; None for nothing.
         terminate: Sent at the end; None for nothing.
         one_line: Whether a circuit's lines are joined by `; `.
@@ -58,7 +58,7 @@ class ReqRepTextDriver:
         *,
         address: str,
         language: str = "cqasm1",
-        request: str = "{circuit}",
+        request: str | dict[str, Any] = "{circuit}",
         initialize: str | None = None,
         terminate: str | None = None,
         one_line: bool = True,
@@ -71,14 +71,16 @@ class ReqRepTextDriver:
     ) -> None:
         if language not in _LANGUAGES:
             raise InvalidInput(f"option language is {' or '.join(_LANGUAGES)}, not {language!r}")
-        if not any(place in request for place in _PLACES):
-            raise InvalidInput(f"option request has {' or '.join(_PLACES)} in it, unlike {request!r}")
+        template = request if isinstance(request, str) else json.dumps(request)
+        if _PLACE not in template:
+            raise InvalidInput(f"option request has {_PLACE} in it, unlike {template!r}")
         if not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
             raise InvalidInput(f"option timeout_s is a number of seconds above 0, not {timeout_s!r}")
         parsed = parse_address(address)
         resolve(parsed)
         self._write = _LANGUAGES[language]
-        self._request = request
+        self._request = template
+        self._as_json = not isinstance(request, str)
         self._initialize = initialize
         self._terminate = terminate
         self._one_line = one_line
@@ -126,8 +128,15 @@ class ReqRepTextDriver:
         return register
 
     def _question(self, circuit: str, shots: int, seed: int) -> str:
-        question = self._request.replace("{shots}", str(shots)).replace("{seed}", str(seed))
-        return question.replace("{circuit_json}", json.dumps(circuit)).replace("{circuit}", circuit)
+        question = self._request
+        for place, value in (("{shots}", shots), ("{seed}", seed), (_PLACE, circuit)):
+            if self._as_json:
+                # A text that is nothing but the place becomes the value itself: a number stays one.
+                question = question.replace(f'"{place}"', json.dumps(value))
+                question = question.replace(place, json.dumps(str(value))[1:-1])
+            else:
+                question = question.replace(place, str(value))
+        return question
 
     def _shots(self, question: str, batch: Batch, register: Register) -> Counter[str]:
         """Counts by qubit, gathered from as many answers as it takes."""

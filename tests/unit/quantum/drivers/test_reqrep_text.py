@@ -59,14 +59,19 @@ def test_probabilities_are_enough(text_server, driver, run_one, bell):
     assert result.counts == {"00": 25, "11": 75}
 
 
-def test_the_request_may_be_a_template(text_server, driver, run_one, bell):
+def test_the_request_may_be_an_object(text_server, driver, run_one, bell):
     server = text_server(always("{'00': 9}"))
-    template = '{"circuit": {circuit_json}, "shots": {shots}, "seed": {seed}}'
-    options = {"request": template, "language": "cqasm3", "one_line": False}
-    run_one(driver(server.address, **options), bell, 9, seeds=(41,))
+    request = {"circuit": "{circuit}", "shots": "{shots}", "seed": "{seed}", "note": "{shots} shots"}
+    run_one(driver(server.address, request=request, language="cqasm3", one_line=False), bell, 9, seeds=(41,))
     asked = json.loads(server.asked[0])
-    assert (asked["shots"], asked["seed"]) == (9, 41)
+    assert (asked["shots"], asked["seed"], asked["note"]) == (9, 41, "9 shots")
     assert asked["circuit"].startswith("version 3.0\nqubit[2] q\nbit[2] b\nH q[0]\n")
+
+
+def test_the_request_may_be_a_text_around_the_circuit(text_server, driver, run_one, bell):
+    server = text_server(always("{'00': 9}"))
+    run_one(driver(server.address, request="run {shots} times: {circuit}"), bell, 9)
+    assert server.asked[0].startswith("run 9 times: version 1.0; qubits 2; ")
 
 
 def test_bits_of_the_program_are_found_in_the_answer_by_qubit(text_server, driver, run_one):
