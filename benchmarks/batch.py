@@ -29,5 +29,5 @@ def test_emulated(emulator_runtime: Client, rows: int, record: Record) -> None:
 
 def taken(client: Client, rows: int) -> list[float]:
     """Seconds of each step."""
-    times = steps.take(client, max(1000 // rows, 10), slots=QUBITS, rows=rows, qubits=QUBITS)
-    return [time * 1e-9 for time in times]
+    taken = steps.take(client, max(1000 // rows, 10), slots=QUBITS, rows=rows, qubits=QUBITS)
+    return [time * 1e-9 for time in taken.times]

@@ -24,10 +24,10 @@ def test_step(channel: str, placement: Placement, record: Record) -> None:
     if reason is not None:
         pytest.skip(reason)
     with steps.on_channel(channel, placement) as client:
-        record([time * 1e-9 for time in steps.take(client, STEPS)])
+        record([time * 1e-9 for time in steps.take(client, STEPS).times])
 
 
 @pytest.mark.parametrize("slots", steps.SLOTS)
 def test_payload(null_runtime: Client, slots: int, record: Record) -> None:
     """So many parameters in each step."""
-    record([time * 1e-9 for time in steps.take(null_runtime, STEPS, slots=slots)])
+    record([time * 1e-9 for time in steps.take(null_runtime, STEPS, slots=slots).times])

@@ -21,5 +21,5 @@ def test_step(tmp_path: Path, traced: bool, record: Record) -> None:
     with confined(Placement.SAME_CORE):
         client = Client("null", trace=tmp_path / "trace.json" if traced else None)
     with client:
-        times = [time * 1e-9 for _ in range(3) for time in steps.take(client, 5000)]
+        times = [time * 1e-9 for _ in range(3) for time in steps.take(client, 5000).times]
     record(times)

@@ -34,7 +34,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         governor: How the processor's frequency is governed, where that can be read.
         load_before: Load averages over 1, 5 and 15 minutes before the first measurement.
         load_after: The same after the last one.
-        isolation: Isolation level of the workers; None where none was started.
+        isolation: Isolation level of the workers; None where what was measured does not tell.
     """
 
     cpu: str

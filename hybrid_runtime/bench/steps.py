@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid_runtime.bench.placement import ALGORITHMS, Placement, confined, possible, started
 from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
@@ -23,6 +23,8 @@ SLOTS = (0, 8, 64, 512)
 _PRELOAD = ("cqasm.v3x",)
 # Steps that are not counted: the first defines the program, the next ones fill caches.
 _WARMUP = 200
+# Remote steps take several times as long as local ones.
+_REMOTE_REPETITIONS = 2
 
 
 @contextmanager
@@ -43,23 +45,34 @@ def missing(channel: str) -> str | None:
     return None
 
 
-def take(client: Client, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2) -> list[int]:
-    """The nanoseconds of so many steps of one job, after those in which caches fill."""
+class Taken(NamedTuple):
+    """Nanoseconds of each step, and the isolation level of the worker that took them."""
+
+    times: list[int]
+    isolation: str
+
+
+def take(client: Client, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2) -> Taken:
+    """So many steps of one job, after those in which caches fill."""
     parameters = {"steps": steps, "slots": slots, "rows": rows, "qubits": qubits}
     warmup = max(min(_WARMUP, steps // 2), 2)
-    job = client.run(f"{ALGORITHMS}:steps", parameters=parameters | {"warmup": warmup})
-    times: list[int] = job.raise_for_error().value
-    return times
+    job = client.run(f"{ALGORITHMS}:steps", parameters=parameters | {"warmup": warmup}).raise_for_error()
+    return Taken(job.value, job.isolation)
 
 
-def by_placement(channel: str, plan: Plan) -> dict[str, Quantiles]:
-    """Steps with one parameter, over all repetitions."""
-    found = {}
+def by_placement(channel: str, plan: Plan) -> tuple[dict[str, Quantiles], str]:
+    """Steps with one parameter, over all repetitions; and the isolation level."""
+    found, isolation = {}, ""
+    repetitions = plan.repetitions if channel == "seqpacket" else min(plan.repetitions, _REMOTE_REPETITIONS)
     for placement in _placements(channel, plan):
+        times: list[int] = []
         with on_channel(channel, placement) as client:
-            times = [time for _ in range(plan.repetitions) for time in take(client, plan.steps)]
+            for _ in range(repetitions):
+                taken = take(client, plan.steps)
+                times += taken.times
+                isolation = taken.isolation
         found[placement.value] = of_nanoseconds(times)
-    return found
+    return found, isolation
 
 
 def _placements(channel: str, plan: Plan) -> list[Placement]:
@@ -70,7 +83,7 @@ def _placements(channel: str, plan: Plan) -> list[Placement]:
 
 def by_slots(client: Client, plan: Plan) -> dict[str, Quantiles]:
     """Steps by how many numbers each sends."""
-    return {str(slots): of_nanoseconds(take(client, plan.steps, slots=slots)) for slots in SLOTS}
+    return {str(slots): of_nanoseconds(take(client, plan.steps, slots=slots).times) for slots in SLOTS}
 
 
 def by_rows(client: Client, plan: Plan, qubits: int) -> dict[str, Quantiles]:
@@ -78,7 +91,7 @@ def by_rows(client: Client, plan: Plan, qubits: int) -> dict[str, Quantiles]:
     found = {}
     for rows in plan.rows:
         steps = max(plan.batch_steps // rows, min(5, plan.batch_steps))
-        found[str(rows)] = of_nanoseconds(take(client, steps, slots=qubits, rows=rows, qubits=qubits))
+        found[str(rows)] = of_nanoseconds(take(client, steps, slots=qubits, rows=rows, qubits=qubits).times)
     return found
 
 

@@ -42,6 +42,9 @@ class Suite:
             self._clients[backend] = self._stack.enter_context(started(backend, Placement.FREE))
         return self._clients[backend]
 
+    def _isolated(self, level: str) -> None:
+        self.report.machine = msgspec.structs.replace(self.report.machine, isolation=level)
+
     def finish(self, duration_s: float) -> Report:
         """The report, with what follows from all of it."""
         report = self.report
@@ -60,7 +63,8 @@ class Suite:
         for channel in steps.CHANNELS:
             reason = steps.missing(channel)
             if reason is None:
-                self.report.step_s[channel] = steps.by_placement(channel, self._plan)
+                self.report.step_s[channel], isolation = steps.by_placement(channel, self._plan)
+                self._isolated(isolation)
             else:
                 self.report.absent[f"step_s.{channel}"] = reason
 
@@ -76,7 +80,7 @@ class Suite:
         found = startup.jobs(self._client("null"), self._plan.jobs)
         self.report.initialize_warm_s = quantiles(found.initialize)
         self.report.terminate_s = quantiles(found.terminate)
-        self.report.machine = msgspec.structs.replace(self.report.machine, isolation=found.isolation)
+        self._isolated(found.isolation)
 
     def cold(self) -> None:
         """Cold initialization."""

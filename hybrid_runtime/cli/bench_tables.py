@@ -151,7 +151,7 @@ def _machine(report: Report) -> Table:
         ("kernel", machine.kernel),
         ("python", machine.python),
         ("packages", ", ".join(f"{name} {version}" for name, version in machine.versions.items())),
-        ("isolation of workers", machine.isolation or "none started"),
+        ("isolation of workers", machine.isolation or "not recorded"),
         ("load average before, after", " / ".join(load)),
         ("taken", f"{report.taken_at}, in {duration(report.duration_s)}"),
     ]
