@@ -162,9 +162,6 @@ class RemoteChannel:
         for event in self._station.events():
             if event is Event.BROKEN and self.opened:
                 self._closed = self._closed or "the connection broke"
-            elif event is Event.UNREACHABLE:
-                # It follows every broken connection: it says something only where nothing more was said.
-                self.trouble = self.trouble or _TROUBLE[event]
             elif event is Event.NOT_AGREED and not self._keys_given:
                 self.trouble = _NO_KEYS
             elif event in _TROUBLE:

@@ -118,6 +118,8 @@ class RemoteLink:
         return None
 
     def _take_attached(self, message: Attached) -> None:
+        # Neither of these goes away by waiting.
+        self.hopeless = True
         if message.version != PROTOCOL_VERSION:
             raise ProtocolError(f"it speaks protocol {message.version}, and this runtime {PROTOCOL_VERSION}")
         if self.capabilities is None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_SESSIONS = 64
 MAX_WAITING = 16
+MAX_PROGRAMS = 100_000
 MAX_PROGRAM_BYTES = 512 * 1024 * 1024
 # Answers that a session may ask for again; a relay has one request under way, so one would nearly do.
 MAX_ANSWERS = 4
@@ -79,7 +80,8 @@ class Session:
 
     def define(self, number: int, body: msgspec.Raw) -> None:
         """Keep a program. One that exceeds what a session may hold is left out, and found missing when it is run."""
-        if number not in self.programs and self._program_bytes + len(body) <= MAX_PROGRAM_BYTES:
+        room = len(self.programs) < MAX_PROGRAMS and self._program_bytes + len(body) <= MAX_PROGRAM_BYTES
+        if room and number not in self.programs:
             self.programs[number] = StoredProgram(body)
             self._program_bytes += len(body)
 

@@ -129,7 +129,7 @@ class Supervisor:
     def _renumbered(self, request: Request, call: CircuitCall) -> CircuitCall:
         program = request.programs[call.program]
         if program is None:
-            raise ProtocolError(f"program {call.program} is not defined, or the programs of this session are too large")
+            raise ProtocolError(f"program {call.program} is not defined, or this session holds too many")
         if program.generation != self._generation:
             program.number = next(self._numbers)
             program.generation = self._generation

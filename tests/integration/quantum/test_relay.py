@@ -151,7 +151,7 @@ def test_a_remote_backend_that_does_not_come_back_fails_the_job_with_its_results
 
 def test_another_backend_at_the_same_address_does_not_take_over_a_job(server):
     there = server("paced", PACED)
-    with Client(there.address, options={"reconnect_s": 1.0}) as client:
+    with Client(there.address) as client:
         job = client.submit(count, parameters={"steps": STEPS}, shots=3)
         after(job, 100)
         there.kill()

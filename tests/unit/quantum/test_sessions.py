@@ -206,6 +206,14 @@ def test_a_request_keeps_the_programs_that_it_was_sent_with(sessions):
     assert request.programs[1].body == BODY
 
 
+def test_more_programs_than_a_session_may_hold_are_left_out(sessions, monkeypatch):
+    monkeypatch.setattr(module, "MAX_PROGRAMS", 2)
+    _, session = attached(sessions)
+    for number in (1, 2, 3):
+        session.define(number, BODY)
+    assert sorted(session.programs) == [1, 2]
+
+
 def test_there_are_so_many_sessions_and_no_more(sessions):
     for number in range(MAX_SESSIONS):
         attached(sessions, f"client {number}")
