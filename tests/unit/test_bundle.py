@@ -151,7 +151,7 @@ def test_every_kind_of_algorithm_is_pickled_with_its_source(algorithm):
     assert "def test_every_kind_of_algorithm" in packed.sources[__file__]
 
 
-@pytest.mark.parametrize("wrong", [None, 3, int, HybridAlgorithm.initialize.__name__, print, object()], ids=repr)
+@pytest.mark.parametrize("wrong", [None, 3, int, HybridAlgorithm.initialize.__name__, print, object()])
 def test_what_is_no_algorithm_is_refused(wrong):
     with pytest.raises(BundleError, match="is not an algorithm: give a HybridAlgorithm subclass"):
         bundle_object(wrong)

@@ -127,7 +127,6 @@ def test_arrays_come_back_with_their_shape_and_kind(shape, dtype):
         (PurePosixPath("a/b"), "a/b"),
         (Limits(steps=3).steps, 3),
     ],
-    ids=lambda value: repr(value)[:30],
 )
 def test_what_is_not_plain_comes_back_as_the_plainest_thing_it_is(value, back):
     assert there_and_back(value) == back
@@ -175,7 +174,6 @@ class Trap(dict):
         (np.zeros(MAX_VALUE_BYTES // 8 + 1), "is an array of"),
         (b"x" * (MAX_VALUE_BYTES + 1), "at most 16777216 are kept"),
     ],
-    ids=lambda value: repr(value)[:20],
 )
 def test_what_cannot_be_sent_is_refused_by_its_path(value, why):
     with pytest.raises(ResultNotEncodable, match=why) as caught:
