@@ -52,12 +52,15 @@ def test_on_a_single_core_there_is_one_placement(monkeypatch):
 
 
 def test_the_processes_of_a_runtime_are_spread_by_what_they_are():
-    code = f"import sys; sys.stdin.readline(); {SHOW}"
+    code = f"import sys; print('here', flush=True); sys.stdin.readline(); {SHOW}"
     modules = ("hybrid_runtime.classical.forkserver", "hybrid_runtime.node", "hybrid_runtime.quantum.runtime", "other")
     processes = [
         subprocess.Popen([sys.executable, "-c", code, module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for module in modules
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
     assert {process.pid for process in processes} <= set(descendants(os.getpid()))
     spread([process.pid for process in processes])
     found = [[int(core) for core in process.communicate("\n")[0].split()] for process in processes]
