@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hybrid_runtime.bundle import as_bundle
+from hybrid_runtime.classical.cleaning import remove_tree
 from hybrid_runtime.config import child_environment
 from hybrid_runtime.dispatcher.output import how_it_died
 from hybrid_runtime.errors import (
@@ -178,7 +178,7 @@ class Client:
             command += ["--trace", str(_writable(trace))]
         with ExitStack() as undo:
             self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
-            undo.callback(shutil.rmtree, self._scratch, ignore_errors=True)
+            undo.callback(remove_tree, str(self._scratch))
             self._channel, theirs = SeqPacketChannel.pair()
             undo.callback(self._channel.close)
             place = ["--fd", str(theirs.fileno()), "--scratch", str(self._scratch)]
@@ -287,7 +287,7 @@ class Client:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        remove_tree(str(self._scratch))
 
     def __enter__(self) -> Self:
         return self

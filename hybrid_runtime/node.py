@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybrid_runtime.classical.cleaning import remove_tree
 from hybrid_runtime.classical.pool import Pool
 from hybrid_runtime.process import ignore_interrupts
 from hybrid_runtime.quantum.process import QuantumProcess
@@ -42,7 +42,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
     with ExitStack() as held:
         # The client does the same, unless it was killed.
-        held.callback(shutil.rmtree, arguments.scratch, ignore_errors=True)
+        held.callback(remove_tree, str(arguments.scratch))
         # Both children start now, so that they load while the rest of this process does.
         quantum = QuantumProcess(arguments.driver, arguments.options)
         held.callback(quantum.close)

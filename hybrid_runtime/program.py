@@ -8,6 +8,7 @@ of a slot (`int`) that each execution fills with one float64. No parser runs out
 from __future__ import annotations
 
 from math import isfinite
+from typing import Annotated
 
 import msgspec
 
@@ -74,7 +75,8 @@ class Program(msgspec.Struct, frozen=True, array_like=True):
     qubits: int
     bits: int
     slots: int
-    operations: tuple[Operation, ...]
+    # The length is checked before the operations are decoded.
+    operations: Annotated[tuple[Operation, ...], msgspec.Meta(max_length=MAX_OPERATIONS)]
 
 
 def check_program(program: Program) -> None:

@@ -31,7 +31,7 @@ from typing import NoReturn
 
 import msgspec
 
-from hybrid_runtime.classical import isolation
+from hybrid_runtime.classical import isolation, oneprocess
 from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
 from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
@@ -40,6 +40,8 @@ from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, T
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _STANDARD_FDS = (0, 1, 2)
+# Files that take about as long to remove as a fork does.
+_QUICKLY_REMOVED = 100
 
 
 class ForkServer:
@@ -131,8 +133,18 @@ class ForkServer:
             pid, status = self._collect(ended.si_pid)
             seat = self._seats.pop(pid, None)
             if seat is not None:
-                self._sandbox.release(seat)
-            self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
+                self._release(seat)
+                self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
+
+    def _release(self, seat: Seat) -> None:
+        """Remove what a worker has left; much is left to a process of its own, so that others need not wait."""
+        if self._sandbox.release(seat, most=_QUICKLY_REMOVED) or os.fork():
+            return
+        try:
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            self._sandbox.release(seat)
+        finally:
+            os._exit(0)
 
     def _collect(self, pid: int) -> tuple[int, int]:
         """A worker's pid and status; what it started in its process group ends with it."""
@@ -181,6 +193,8 @@ def _become_worker(channel_fd: int, out: int, err: int, sandbox: Sandbox, seat: 
         # Imported by the parent already: only the name is new here.
         from hybrid_runtime.classical import worker
 
+        if sandbox.level is not Level.PROCESS:
+            oneprocess.insist()
         sandbox.enter(seat, keep_fds={*_STANDARD_FDS, channel_fd})
         worker.main(SeqPacketChannel.from_fd(channel_fd), Path(seat.scratch), sandbox.level.value)
         os._exit(0)

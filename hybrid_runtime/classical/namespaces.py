@@ -59,12 +59,17 @@ def enter_user_namespace(proc: int, uid: int, gid: int) -> None:
     Powers over whatever the process had before are gone.
     """
     syscalls.unshare(CLONE_NEWUSER)
-    _write(proc, "self/setgroups", "deny")
-    _write(proc, "self/uid_map", f"{uid} {uid} 1")
-    _write(proc, "self/gid_map", f"{gid} {gid} 1")
+    write_proc(proc, "self/setgroups", "deny")
+    write_proc(proc, "self/uid_map", f"{uid} {uid} 1")
+    write_proc(proc, "self/gid_map", f"{gid} {gid} 1")
 
 
-def _write(proc: int, name: str, text: str) -> None:
+def write_proc(proc: int, name: str, text: str) -> None:
+    """Write to the file `name` of the /proc that `proc` is open on.
+
+    Raises:
+        OSError: the text names the file.
+    """
     try:
         fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
         try:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from hybrid_runtime.classical import landlock, namespaces, seccomp, syscalls
+from hybrid_runtime.classical.cleaning import remove_tree
 from hybrid_runtime.classical.roots import DEVICES, readable_roots
 from hybrid_runtime.classical.syscalls import CAP_DAC_READ_SEARCH, CAP_SETGID, CAP_SETPCAP, CAP_SETUID, CAP_SYS_ADMIN
 from hybrid_runtime.process import die_with_parent
@@ -82,6 +83,8 @@ _MOUNT_POWERS = _USER_POWERS | CAP_SYS_ADMIN
 _WORKER_USERS: Final = (range(2_000_000_000, 2_000_000_000 + (1 << 26)), range(61_184, 65_520))
 _USERS_PER_SERVER = 1 << 12
 _WORKERS_OF_A_USER = 64
+# Where the host's memory runs out, the kernel ends a worker rather than what runs all of them.
+_FIRST_TO_GO = "1000"
 
 
 class Sandbox:
@@ -178,10 +181,9 @@ class Sandbox:
         if self._pid_namespace is not None:
             namespaces.return_to_pid_namespace(self._pid_namespace)
 
-    def release(self, seat: Seat) -> None:
-        """Remove what a worker that is gone has left."""
-        if self.level is not Level.STRICT:
-            shutil.rmtree(seat.scratch, ignore_errors=True)
+    def release(self, seat: Seat, *, most: int | None = None) -> bool:
+        """Remove what a worker that is gone has left, up to so many files; whether nothing is left."""
+        return self.level is Level.STRICT or remove_tree(seat.scratch, most=most)
 
     def enter(self, seat: Seat, *, keep_fds: set[int]) -> None:
         """In the worker: confine this process for good, with `keep_fds` as its only descriptors.
@@ -189,6 +191,8 @@ class Sandbox:
         Raises:
             OSError: where a step failed; the process is then in no defined state and must end.
         """
+        with suppress(OSError):  # a /proc that is read-only, in some containers
+            namespaces.write_proc(self._proc, "self/oom_score_adj", _FIRST_TO_GO)
         rules = self._landlock
         syscalls.close_all_but(keep_fds | {self._proc} | (rules.fds if rules else set()))
         if self.level is Level.STRICT:

@@ -29,7 +29,7 @@ _SET_MODE_FILTER = 1
 _FLAG_SPEC_ALLOW = 1 << 2
 
 _ALWAYS: Final = """
-    read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek sendfile copy_file_range
+    read write readv writev pread64 pwrite64 preadv pwritev lseek sendfile copy_file_range
     close close_range dup dup2 dup3 pipe pipe2 fsync fdatasync ftruncate fallocate
     stat fstat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getdents64 getcwd chdir fchdir
     umask mkdir mkdirat rmdir unlink unlinkat rename renameat creat
@@ -113,6 +113,9 @@ _CHECKED: Final[dict[str, tuple[Condition, ...]]] = {
     "mmap": (Bits(3, _MAP_HUGETLB),),
     "madvise": (OneOf(2, _MADVICE),),
     "fadvise64": (OneOf(3, _FILE_ADVICE),),
+    # Without flags: one of them tells whether a file that all workers share is in the page cache.
+    "preadv2": (OneOf(5, (0,)),),
+    "pwritev2": (OneOf(5, (0,)),),
     "renameat2": (OneOf(4, _RENAME_FLAGS),),
     "clone": (Bits(0, ~_CLONE_DETACHED, _THREAD_FLAGS),),
     "kill": (OneOf(0, or_own_pid=True),),

@@ -36,6 +36,7 @@ from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.bundles import decode_bundle
 from hybrid_runtime.protocol.messages import (
+    MAX_CIRCUITS_PER_STEP,
     MAX_MESSAGE_BYTES,
     MAX_PROGRAMS_PER_STEP,
     PROTOCOL_VERSION,
@@ -239,6 +240,8 @@ class Worker:
     def _compile(self, circuits: list[Circuit]) -> tuple[list[CircuitCall], dict[int, Program]]:
         """The circuits as calls, neighbours of one program as the rows of one call, and the programs not sent yet."""
         assert self._context is not None
+        if len(circuits) > MAX_CIRCUITS_PER_STEP:
+            raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits, not {len(circuits)}: split it")
         calls: list[CircuitCall] = []
         programs: dict[int, Program] = {}
         default_shots = self._context.shots

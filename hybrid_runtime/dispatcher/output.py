@@ -74,7 +74,7 @@ class Output:
         *lines, tail = (self._tail + data).split(b"\n")
         *pieces, self._tail = _pieces(tail)
         texts = [clean(piece) for line in lines for piece in _pieces(line)] + [clean(piece) for piece in pieces]
-        return [text for text in texts if not _OF_OURS.match(text)]
+        return [text for text in texts if not _is_of_ours(text)]
 
     def _finish(self) -> list[str]:
         """The unfinished last line, and a note of how much was dropped."""
@@ -108,9 +108,11 @@ def clean(line: bytes | str) -> str:
 
 
 _FAULT_STARTS = ("Fatal Python error", "Stack (most recent call first)", "Current thread 0x")
-_FAULT = re.compile(r'File "(?:.*/bundle/)?([^"]+)", line (\d+) in (\S+)')
-# What `faulthandler` tells of the worker below the algorithm, and of the modules that every worker is born with.
-_OF_OURS = re.compile(r'  File "(?:[^"]*/hybrid_runtime/[^"]*|<frozen runpy>)", line \d+ in |Extension modules: ')
+_BUNDLE = "/bundle/"
+# A frame as `faulthandler` prints it has the path between these. Lines come from the algorithm and may be made to be
+# costly: every look at one takes time in proportion to its length, whatever is in it.
+_FRAME = 'File "'
+_PLACE = re.compile(r'", line (\d+) in (\S+)')
 _INSTALLED = re.compile(r"/site-packages/|/dist-packages/|/lib/python3\.\d+/|<frozen ")
 
 
@@ -126,16 +128,38 @@ def fault_traceback(lines: Iterable[str]) -> tuple[str, str] | None:
             block.append(line)
         elif block:
             block.append(line)
-    shown = [line for line in block if not _OF_OURS.match(line)]
-    frames = [match for line in shown if (match := _FAULT.search(line))]
+    shown = [line for line in block if not _is_of_ours(line)]
+    frames = [frame for line in shown if (frame := _frame(line))]
     if not frames:
         return None
     # The innermost line of the algorithm's own: what it called in a library is told by the traceback.
-    own = [match for match in frames if "/bundle/" in match[0]]
-    own = own or [match for match in frames if not _INSTALLED.search(match[1])] or frames
-    file, number, function = own[0].groups()
-    text = "\n".join(re.sub(r'File ".*/bundle/', 'File "', line) for line in shown)
-    return f"{file}, line {number}, in {function}", text.strip()
+    own = [frame for frame in frames if _BUNDLE in frame[0]]
+    own = own or [frame for frame in frames if not _INSTALLED.search(frame[0])] or frames
+    path, number, function = own[0]
+    text = "\n".join(map(_without_folder, shown))
+    return f"{path.rpartition(_BUNDLE)[2]}, line {number}, in {function}", text.strip()
+
+
+def _frame(line: str) -> tuple[str, str, str] | None:
+    """Path, line number and function of a frame's line."""
+    _, start, rest = line.partition(_FRAME)
+    end = rest.find('"')
+    place = _PLACE.match(rest, end) if start and end > 0 else None
+    return place and (rest[:end], place[1], place[2])
+
+
+def _is_of_ours(line: str) -> bool:
+    """Whether it tells of the worker below the algorithm, or of the modules that every worker is born with."""
+    if line.startswith("Extension modules: "):
+        return True
+    frame = _frame(line) if line.startswith(f"  {_FRAME}") else None
+    return frame is not None and ("/hybrid_runtime/" in frame[0] or frame[0] == "<frozen runpy>")
+
+
+def _without_folder(line: str) -> str:
+    """The line with its path shown as in the bundle."""
+    start, end = line.find(_FRAME), line.rfind(_BUNDLE)
+    return line[: start + len(_FRAME)] + line[end + len(_BUNDLE) :] if 0 <= start < end else line
 
 
 # An exit status beyond this names the signal by which a process ended itself, as in shells.

@@ -14,9 +14,10 @@ is a `ProtocolError`. `docs/reference/protocol.md` describes the exchange messag
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from hybrid_runtime.errors import ErrorData, ProtocolError
 from hybrid_runtime.limits import Limits
@@ -28,6 +29,11 @@ PROTOCOL_VERSION = 1
 MAX_CIRCUITS_PER_STEP = 100_000
 MAX_PROGRAMS_PER_STEP = 4096
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# Metrics, and log lines, in one message; an honest worker sends a few hundred.
+MAX_NOTES = 10_000
+# Checked before the entries are decoded: millions of small ones would hold the dispatcher for seconds.
+_Metrics: TypeAlias = Annotated[list[tuple[str, float]], Meta(max_length=MAX_NOTES)]
+_Logs: TypeAlias = Annotated[list[str], Meta(max_length=MAX_NOTES)]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -103,8 +109,8 @@ class Ready(_Message, tag="ready"):
 class Note(_Message, tag="note"):
     """Metrics (name, value) and log lines, sent between steps when they should not wait for the next one."""
 
-    metrics: list[tuple[str, float]]
-    logs: list[str]
+    metrics: _Metrics
+    logs: _Logs
 
 
 class Step(_Message, tag="step"):
@@ -120,11 +126,11 @@ class Step(_Message, tag="step"):
     """
 
     number: int
-    calls: list[CircuitCall]
-    programs: list[tuple[int, Program]] = []
-    metrics: list[tuple[str, float]] = []
-    logs: list[str] = []
-    forget: list[int] = []
+    calls: Annotated[list[CircuitCall], Meta(max_length=MAX_CIRCUITS_PER_STEP)]
+    programs: Annotated[list[tuple[int, Program]], Meta(max_length=MAX_PROGRAMS_PER_STEP)] = []
+    metrics: _Metrics = []
+    logs: _Logs = []
+    forget: Annotated[list[int], Meta(max_length=MAX_CIRCUITS_PER_STEP)] = []
 
 
 class Finalizing(_Message, tag="finalizing"):
@@ -135,8 +141,8 @@ class Finished(_Message, tag="finished"):
     """The algorithm is over: `value` is its result in the encoding of `values`."""
 
     value: bytes
-    metrics: list[tuple[str, float]] = []
-    logs: list[str] = []
+    metrics: _Metrics = []
+    logs: _Logs = []
 
 
 class Failed(_Message, tag="failed"):
@@ -148,8 +154,8 @@ class Failed(_Message, tag="failed"):
     stage: str
     error: ErrorData
     value: bytes = b"\xc0"
-    metrics: list[tuple[str, float]] = []
-    logs: list[str] = []
+    metrics: _Metrics = []
+    logs: _Logs = []
 
 
 # ------------------------------------------------------------------ dispatcher -> worker
