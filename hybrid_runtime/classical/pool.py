@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
+import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -23,8 +25,17 @@ if TYPE_CHECKING:
 PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
 
 
-# A guess: each takes about 40 MB once it computes, and they share the node's cores.
+# A guess: they share the node's cores.
 MOST_WORKERS = 64
+# What a worker is expected to take once it computes with numpy and scipy; what it may take is the sandbox's part.
+WORKER_BYTES = 64 << 20
+# Demand makes more workers be kept warm, up to this number, where it was found wanting; it goes back after so many
+# leases that were not. Guesses: a worker takes 2 to 4 ms to start, which jobs seldom do together.
+_MOST_WARM = 8
+_CALM_LEASES = 32
+# Workers that end before anyone uses them, one after another: from then on none is started but on demand, and
+# whoever demands one is told.
+_CRASHES = 5
 
 
 class WorkerHandle:
@@ -71,13 +82,40 @@ class WorkerHandle:
         return f"<Worker {self.pid}>"
 
 
+class PoolStatistics(NamedTuple):
+    """How a pool is doing.
+
+    Attributes:
+        warm: Workers ready for a job.
+        busy: Workers that have one.
+        starting: Workers on their way.
+        wanted: Workers to keep warm at present.
+        most: Workers that jobs may have at the same time.
+        leased: Workers handed out so far.
+        missed: Times that a job had to wait for a worker to be started.
+        crashed: Workers that ended before they had a job, since one was last handed out.
+    """
+
+    warm: int
+    busy: int
+    starting: int
+    wanted: int
+    most: int
+    leased: int
+    missed: int
+    crashed: int
+
+
 class Pool:
     """Warm workers of one environment. Used by the dispatcher's loop, which waits on `fileno()`.
 
+    A worker is leased for one job and never comes back: its end makes room for another. How many are kept warm
+    follows demand, from `warm` upwards.
+
     Args:
         scratch: Folder below which each worker gets its own.
-        warm: Workers kept ready.
-        most: Workers that jobs may have at the same time; further jobs wait.
+        warm: Workers kept ready; 0 starts each when it is wanted.
+        most: Workers that jobs may have at the same time; further jobs wait. The host's memory may allow fewer.
         preload: Modules that workers are born with.
         level: Isolation level; the strictest available when None.
     """
@@ -105,13 +143,15 @@ class Pool:
         theirs.close()
         self._socket = ours
         self._decoder = msgspec.msgpack.Decoder(FromForkServer)
-        self._warm = warm
-        self._most = most
+        self._warm = self._wanted = warm
+        self._most = max(1, min(most, memory_bytes() // 2 // WORKER_BYTES))
         self._idle: deque[WorkerHandle] = deque()
         self._starting = 0
         self._requests = 0
         self._busy: set[int] = set()
-        self._dead: set[int] = set()
+        self._leased = self._missed = self._crashed = 0
+        self._calm = 0
+        self._missing_one = False
         self.isolation: str | None = None
         self.missing: dict[str, str] = {}
         self._fill(warm)
@@ -133,17 +173,55 @@ class Pool:
         """
         if len(self._busy) >= self._most:
             return None
-        while self._idle:
-            worker = self._idle.popleft()
-            if worker.pid in self._dead:
-                self._dead.discard(worker.pid)
-                worker.close()
-                continue
-            self._busy.add(worker.pid)
-            self._fill(self._warm)
-            return worker
-        self._fill(max(self._warm, 1))
-        return None
+        if not self._idle:
+            self._miss()
+            return None
+        worker = self._idle.popleft()
+        self._busy.add(worker.pid)
+        self._leased += 1
+        self._crashed = 0
+        self._missing_one = False
+        self._calm += 1
+        if self._calm >= _CALM_LEASES:
+            self._calm = 0
+            self._wanted = max(self._warm, self._wanted - 1)
+            self.evict(self._wanted)
+        self._fill(self._wanted)
+        return worker
+
+    def _miss(self) -> None:
+        """Nobody is warm: have one started, and more kept warm from now on if this is not merely the beginning."""
+        if not self._missing_one:
+            self._missing_one = True
+            self._calm = 0
+            self._missed += 1
+            if self._leased:
+                self._wanted = min(self._wanted * 2, max(self._warm, _MOST_WARM))
+        self._fill(1 if self._crashed >= _CRASHES else max(self._wanted, 1))
+
+    def evict(self, kept: int = 0) -> None:
+        """End all but so many of the warm workers: the environment is used less, or not at present."""
+        while len(self._idle) > kept:
+            self._idle.popleft().close()
+
+    def wait_ready(self, count: int = 1, timeout_s: float = 60.0) -> None:
+        """Wait until so many workers are warm and have said that they are ready.
+
+        Raises:
+            TimeoutError: they are not.
+        """
+        deadline = time.monotonic() + timeout_s
+        while len(self._idle) < count:
+            self._fill(count)
+            _wait_readable(self.fileno(), deadline)
+            self.on_readable()
+        for worker in list(self._idle)[:count]:
+            _wait_readable(worker.channel.fileno(), deadline)
+
+    def statistics(self) -> PoolStatistics:
+        """How the pool is doing."""
+        counts = len(self._idle), len(self._busy), self._starting, self._wanted, self._most
+        return PoolStatistics(*counts, self._leased, self._missed, self._crashed)
 
     def on_readable(self) -> list[tuple[int, int]]:
         """Take in what the fork server says; the leased workers that ended, as (pid, status).
@@ -170,7 +248,7 @@ class Pool:
             if message.pid in self._busy:
                 self._busy.discard(message.pid)
                 return [(message.pid, message.status)]
-            self._dead.add(message.pid)
+            self._lose_idle(message.pid, message.status)
         elif isinstance(message, Preloaded):
             self.isolation, self.missing = message.isolation, message.missing
         elif isinstance(message, Unfit):
@@ -179,6 +257,21 @@ class Pool:
             self._starting -= 1
             self._refuse(message.text)
         return []
+
+    def _lose_idle(self, pid: int, status: int) -> None:
+        """A worker has ended that no job had; one that was evicted is not among the warm ones any more."""
+        for worker in self._idle:
+            if worker.pid == pid:
+                break
+        else:
+            return
+        self._idle.remove(worker)
+        worker.close()
+        self._crashed += 1
+        if self._crashed < _CRASHES:
+            self._fill(self._wanted)
+        else:
+            self._refuse(f"{self._crashed} workers in a row ended before they had a job, the last with status {status}")
 
     def _take_in(self, pid: int, fds: list[int]) -> None:
         if len(fds) == 4:
@@ -212,3 +305,15 @@ class Pool:
 
     def __repr__(self) -> str:
         return f"<Pool [{len(self._idle)} warm, {len(self._busy)} busy, {self._starting} starting]>"
+
+
+def memory_bytes() -> int:
+    """The host's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _wait_readable(fd: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+        raise TimeoutError("no worker was ready in time")

@@ -220,3 +220,61 @@ def test_signals_after_the_end_reach_nobody(make_pool):
     other = lease(pool)
     assert other.pid == 102
     other.close()
+
+
+def test_more_workers_are_kept_warm_where_jobs_had_to_wait(make_pool):
+    pool = make_pool(warm=1)
+    held = [lease(pool)]
+    while pool.lease_nowait() is not None:
+        news(pool)
+    held.append(lease(pool))
+    statistics = pool.statistics()
+    assert statistics.wanted == 2
+    assert statistics.missed >= 1
+    assert statistics.busy >= 2
+    for worker in held:
+        worker.close()
+
+
+def test_fewer_are_kept_warm_again_when_nobody_waits(make_pool):
+    pool = make_pool(warm=1)
+    lease(pool).close()
+    pool._wanted = 2
+    pool._calm = 0
+    for _ in range(module._CALM_LEASES):
+        while not pool.statistics().warm:
+            news(pool)
+        worker = pool.lease_nowait()
+        assert worker is not None
+        worker.close()
+    assert pool.statistics().wanted == 1
+
+
+def test_workers_that_keep_ending_unused_are_not_started_for_ever(make_pool):
+    pool = make_pool("dead " * 20, warm=1)
+    with pytest.raises(InternalError, match="5 workers in a row ended before they had a job, the last with status -9"):
+        for _ in range(20):
+            news(pool)
+    assert pool.statistics().starting == 0
+    assert pool.lease_nowait() is None
+    assert pool.statistics().starting == 1
+
+
+def test_an_environment_that_is_not_used_gives_its_workers_up(make_pool):
+    pool = make_pool(warm=3)
+    for _ in range(3):
+        news(pool)
+    pool.evict()
+    assert repr(pool) == "<Pool [0 warm, 0 busy, 0 starting]>"
+    lease(pool).close()
+
+
+def test_memory_bounds_the_workers_of_a_small_host(make_pool, monkeypatch):
+    monkeypatch.setattr(module, "memory_bytes", lambda: 5 * module.WORKER_BYTES)
+    assert make_pool(most=64).statistics().most == 2
+
+
+def test_waiting_for_ready_workers_ends_at_its_time(make_pool):
+    pool = make_pool(warm=0)
+    with pytest.raises(TimeoutError, match="no worker was ready in time"):
+        pool.wait_ready(timeout_s=0.01)  # those of this plan never say so
