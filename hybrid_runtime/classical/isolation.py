@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,34 @@ _SWITCHES: Final = (
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with 'userns' for it",
     ),
 )
+
+
+class Promise(NamedTuple):
+    """What a level holds an algorithm to, and what it does not."""
+
+    keeps: str
+    leaves: str
+
+
+PROMISES: Final = {
+    Level.STRICT: Promise(
+        "sees a read-only interpreter with its packages, its bundle and a scratch directory of limited size; no other "
+        "file, process or network of the host, by name or otherwise; makes only the system calls that computing needs",
+        "the kernel's own faults, timing and caches of the processor, load and memory of the host as sysinfo and "
+        "uname tell them; processor time and memory are bounded per worker, not in all",
+    ),
+    Level.LANDLOCK: Promise(
+        "opens no file but the interpreter's, its bundle and its scratch directory; no network, no other process; "
+        "makes only the system calls that computing needs",
+        "what strict leaves, and: names, sizes and times of files outside and the ids of processes can be seen; the "
+        "scratch directory is bounded file by file and may fill the disk; workers of one unprivileged user share "
+        "a bound on threads",
+    ),
+    Level.PROCESS: Promise(
+        "has a process of its own, with limits on memory, file size and descriptors",
+        "everything else: it may do whatever its user may, so it is for one's own code only",
+    ),
+}
 
 
 class _Failure(msgspec.Struct):

@@ -11,6 +11,7 @@ from hybrid_runtime.cli import codes
 from hybrid_runtime.cli.backends import backends
 from hybrid_runtime.cli.bench import bench
 from hybrid_runtime.cli.check import check
+from hybrid_runtime.cli.doctor import doctor
 from hybrid_runtime.cli.keys import keys
 from hybrid_runtime.cli.new import new
 from hybrid_runtime.cli.options import Debug
@@ -25,7 +26,7 @@ app = typer.Typer(
     epilog=codes.epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (run, check, new, backends, quantum_runtime, keys, bench):
+for function in (run, check, new, backends, doctor, quantum_runtime, keys, bench):
     app.command(epilog=codes.epilog())(function)
 
 

@@ -3,12 +3,10 @@ from __future__ import annotations
 import pytest
 
 from hybrid_runtime.protocol.bundles import Bundle
-from tests.attacks import files, kernel, processes, protocol
 from tests.attacks.bundles import FORGED
 from tests.attacks.conftest import PYTHON, bundle_of
+from tests.attacks.table import MODULES, PAGE, page_with_table
 from tests.attacks.toolbox import ATTACKS, REFUSED, Attack
-
-MODULES = (files, kernel, processes, protocol)
 
 
 def assert_undisturbed(neighbour, runtime):
@@ -46,3 +44,8 @@ def test_the_table_is_complete_and_in_order():
     assert [attack.number for attack in ATTACKS] == list(range(1, len(ATTACKS) + 1))
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
     assert {attack.function.__module__ for attack in ATTACKS} == {module.__name__ for module in MODULES}
+
+
+def test_the_page_about_the_sandbox_has_this_table():
+    page = PAGE.read_text()
+    assert page == page_with_table(page), "write it by python -m tests.attacks.table"

@@ -253,11 +253,15 @@ def test_fewer_are_kept_warm_again_when_nobody_waits(make_pool):
 def test_workers_that_keep_ending_unused_are_not_started_for_ever(make_pool):
     pool = make_pool("dead " * 20, warm=1)
     with pytest.raises(InternalError, match="5 workers in a row ended before they had a job, the last with status -9"):
-        for _ in range(20):
-            news(pool)
+        all_news(pool)
     assert pool.statistics().starting == 0
     assert pool.lease_nowait() is None
     assert pool.statistics().starting == 1
+
+
+def all_news(pool: Pool) -> None:
+    for _ in range(20):
+        news(pool)
 
 
 def test_an_environment_that_is_not_used_gives_its_workers_up(make_pool):
