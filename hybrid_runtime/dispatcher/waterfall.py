@@ -73,8 +73,8 @@ class JobTrace:
         width = len(StepTimes._fields)
         before_s = 0.0
         for start in range(0, len(self._times), width):
-            *stages, quantum_s = self._times[start : start + width]
-            yield StepTimes(*stages, quantum_s - before_s)
+            received, checked, asked, arrived, delivered, quantum_s = self._times[start : start + width]
+            yield StepTimes(received, checked, asked, arrived, delivered, quantum_s - before_s)
             before_s = quantum_s
 
 

@@ -126,7 +126,8 @@ def run_script(tmp_path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(PACKAGE)},
+            # A user's script finds the modules beside it; the checks keep Python from that for themselves.
+            env=os.environ | {"PYTHONPATH": str(PACKAGE), "PYTHONSAFEPATH": ""},
         )
         started.append(process)
         return process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ class Script:
 
     def __init__(self, name: str, count: int) -> None:
         command = [sys.executable, str(HERE / name), *["tcp://127.0.0.1:0"] * count]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # The script finds the modules beside it; the checks keep Python from that for themselves.
+        environment = os.environ | {"PYTHONSAFEPATH": ""}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None
         self.addresses = [self.process.stdout.readline().strip() for _ in range(count)]
 
