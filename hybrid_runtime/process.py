@@ -1,4 +1,5 @@
-"""How every process of the tree looks after itself: it dies with its parent and leaves Ctrl-C to the client."""
+"""How every process of the tree looks after itself: it dies with its parent, leaves Ctrl-C to the client, and gives up
+what it does not need."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_CLONE_NEWUSER = 0x1000_0000
+_CLONE_NEWNET = 0x4000_0000
 
 
 def die_with_parent(parent: int) -> None:
@@ -22,6 +26,21 @@ def die_with_parent(parent: int) -> None:
     # The parent may have died before the call: nobody would tell.
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def renounce(*, network: bool) -> bool:
+    """Give up what set-user-id programs could bring and, with `network`, every network, for good.
+
+    Call it before `die_with_parent` and before any thread is started.
+
+    Returns:
+        Whether the network is gone: not every host has namespaces to give.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
+    # Whoever may not make a network namespace outright may in a user namespace, where those are allowed.
+    return network and any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
 
 
 def ignore_interrupts() -> None:

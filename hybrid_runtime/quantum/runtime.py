@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hybrid_runtime.errors import ChannelClosed, HybridRuntimeError, InvalidInput, ProtocolError
-from hybrid_runtime.process import die_with_parent, ignore_interrupts
+from hybrid_runtime.process import die_with_parent, ignore_interrupts, renounce
 from hybrid_runtime.protocol.messages import encode
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.quantum.drivers import registry
@@ -103,7 +103,9 @@ def _options(text: str) -> dict[str, Any]:
 def _prepare_process(driver: str) -> None:
     for name in _THREAD_COUNTS:
         os.environ[name] = "1"  # read by numpy and the emulators when they are imported, which is later
-    die_with_parent(os.getppid())
+    parent = os.getppid()
+    renounce(network=driver in registry.WITHOUT_NETWORK)
+    die_with_parent(parent)
     ignore_interrupts()
     _TITLE.write_bytes(f"quantum-{driver}".encode()[:15])
 

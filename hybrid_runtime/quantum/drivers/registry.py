@@ -34,6 +34,8 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "reqrep-text": (f"{_HERE}.reqrep_text", "ReqRepTextDriver"),
     "scripted": (f"{_HERE}.scripted", "ScriptedDriver"),
 }
+# Built-in ones that compute by themselves. (`paced` may have any other driver behind it.)
+WITHOUT_NETWORK = frozenset({"null", "qulacs", "scripted"})
 
 
 def names() -> list[str]:
