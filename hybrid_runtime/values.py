@@ -12,7 +12,7 @@ import enum
 import math
 import re
 import struct
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from numbers import Integral, Real
@@ -172,9 +172,31 @@ def decode_value(data: bytes) -> Any:
         ProtocolError: the bytes are not such an encoding.
     """
     try:
-        return msgspec.msgpack.decode(data, ext_hook=_extension, strict=False)
+        value = msgspec.msgpack.decode(data, ext_hook=_extension, strict=False)
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError, struct.error, OverflowError) as error:
         raise ProtocolError(f"malformed value: {error}") from None
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what `encode_value` never nests so deep: it would end whoever goes through it by recursion."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for one in level for inner in _contents(one)]
+        if not level:
+            return
+    raise ProtocolError(f"malformed value: nested deeper than {MAX_DEPTH} levels")
+
+
+def _contents(value: Any) -> Iterable[Any]:
+    if type(value) is list:
+        return value
+    if type(value) is not dict:
+        return ()
+    if any(type(key) is tuple for key in value):
+        raise ProtocolError("malformed value: a key that is a list")
+    return value.values()
 
 
 def _extension(code: int, data: memoryview) -> Any:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_PROGRAMS = 10_000
-MAX_OPERATIONS_HELD = 5_000_000
+# The quantum runtime keeps each in about 130 bytes, for every job that it serves.
+MAX_OPERATIONS_HELD = 1_000_000
 
 
 class Programs:

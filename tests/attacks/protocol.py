@@ -470,6 +470,58 @@ def attack_at_import(context: Any) -> Any:
     return None
 
 
+@attack(
+    121,
+    "Give a result nested just deep enough to end whoever shows it",
+    "a limit on depth where it is decoded",
+    ends=("ResultNotEncodable",),
+)
+def forge_a_result_to_show(context: Any) -> Any:
+    say("finished", b"\x91" * 800 + b"\x01")
+    context.run(_circuit())
+
+
+@attack(
+    122,
+    "Give a result with keys that are nested lists",
+    "keys are checked where it is decoded",
+    ends=("ResultNotEncodable",),
+)
+def forge_keys(context: Any) -> Any:
+    say("finished", b"\x81" + b"\x91" * 800 + b"\x01" + b"\x01")
+    context.run(_circuit())
+
+
+@attack(
+    123,
+    "Break off every channel but hold on: close the pipes, stop reading, half-close",
+    "the think limit; closed pipes are watched no more",
+    ends=("AlgorithmTimeout", "WorkerLost", "ProtocolError"),
+    limits=SHORT,
+    steps=200,
+)
+def break_off(context: Any) -> Any:
+    os.close(1)
+    os.close(2)
+    LIBC.shutdown(channel_fd(), 0)
+    _forever()
+
+
+@attack(
+    124,
+    "Hold as many circuits in the quantum runtime as possible",
+    "a limit on the operations that a job may hold there",
+    ends=("ProtocolError", "CircuitRejected", "AlgorithmTimeout"),
+    limits={"think_s": 5.0, "finalize_s": 0.3},
+    steps=300,
+)
+def hold_circuits(context: Any) -> Any:
+    operations = [["H", [0], [], -1]] * 200_000
+    for number in range(1, 60):
+        say("step", number, [[number, 1, 1, b"", False]], [[number, [1, 1, 0, operations]]])
+        the_runtime()._channel.receive(30)
+
+
 def _circuit() -> Any:
     from hybrid_runtime import Circuit
 

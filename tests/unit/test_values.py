@@ -249,3 +249,18 @@ def test_json_has_no_infinities_and_says_what_is_complex():
         "c": [[1.0, None]],
         "k": "\\xff",
     }
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x91" * 800 + b"\x01", b"\x81\x01" * 800 + b"\x01", b"\x81" + b"\x91" * 9 + b"\x01\x01"]
+)
+def test_what_would_end_whoever_shows_it_is_refused(data):
+    with pytest.raises(ProtocolError, match="malformed value"):
+        decode_value(data)
+
+
+def test_values_are_read_back_as_deep_as_they_are_written():
+    value: object = 1
+    for _ in range(MAX_DEPTH):
+        value = [value]
+    assert decode_value(encode_value(value)) == value
