@@ -123,7 +123,9 @@ def test_a_limit_ends_a_job_that_finalizes_and_names_the_limit(qi_run, steps, li
 
 
 def test_the_options_of_several_limits_go_together(qi_run, steps):
-    ran = qi_run("run", steps, "--json", "--limit", "steps=500", "--limit", "wall=20ms", "--limit", "think=5s")
+    # The wall limit is far beyond the first step of even a slow machine, and far before the last step of a quick one.
+    limits = ["--limit", "steps=100000000", "--limit", "wall=2s", "--limit", "think=30s"]
+    ran = qi_run("run", steps, "--json", *limits)
     assert ran.code == 0
     assert ran.told["stop_reason"] == "wall"
 
