@@ -8,6 +8,9 @@ import os
 import signal
 import sys
 
+# An exit status beyond this names the signal by which a process ended itself, as in shells.
+KILLED_BY = 128
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWUSER = 0x1000_0000

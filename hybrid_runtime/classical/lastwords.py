@@ -13,11 +13,11 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hybrid_runtime.process import KILLED_BY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a shell reports for a process that a signal ended.
-KILLED_BY = 128
 _HARMLESS = frozenset({0, signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH})
 _STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 _STDERR = 2

@@ -7,6 +7,8 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+from hybrid_runtime.process import KILLED_BY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -160,10 +162,6 @@ def _without_folder(line: str) -> str:
     """The line with its path shown as in the bundle."""
     start, end = line.find(_FRAME), line.rfind(_BUNDLE)
     return line[: start + len(_FRAME)] + line[end + len(_BUNDLE) :] if 0 <= start < end else line
-
-
-# An exit status beyond this names the signal by which a process ended itself, as in shells.
-KILLED_BY = 128
 
 
 def how_it_died(status: int) -> str:

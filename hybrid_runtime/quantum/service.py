@@ -45,8 +45,6 @@ from hybrid_runtime.protocol.sessions import Doing
 from hybrid_runtime.quantum.driver import Batch, ProgramHandle, QuantumDriver, TellsState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hybrid_runtime.protocol.channel import Channel
 
 # What an `Executed` holds besides its items.
@@ -250,21 +248,6 @@ class _Service:
                 f"the raw shots of this step take more than {MAX_MESSAGE_BYTES >> 20} MiB; "
                 "ask for fewer shots or circuits, or for counts"
             )
-
-    def _results(self, first: int, batch: Batch) -> Iterator[ResultData]:
-        """The driver's results, as many as there are rows; a rejection names the circuit it is about."""
-        given = 0
-        wanted = len(batch.seeds)
-        try:
-            for result in self._driver.execute(batch):
-                given += 1
-                if given > wanted or not isinstance(result, ResultData):
-                    raise TypeError(f"for {wanted} rows it gave, as number {given}, a {type(result).__name__}")
-                yield result
-        except CircuitRejected as error:
-            raise CircuitRejected(f"circuit {first + given}: {error}") from error
-        if given < wanted:
-            raise TypeError(f"for {wanted} rows it gave {given} results")
 
 
 def _observes_midway(program: Program) -> bool:
