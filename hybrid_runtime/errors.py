@@ -8,12 +8,15 @@
       UserCodeError            the algorithm raised or misbehaved                 -> fix the algorithm; exit code 1
         AlgorithmTimeout       it did not come back in time
         ResultNotEncodable     its value is not plain data
+        ReplayDiverged         resumed, it asks for other steps than before
       QuantumError             a backend refused or failed
         CircuitRejected        the circuit cannot run there                       -> fix the circuit; exit code 1
         BackendUnknown         no backend has that name                           -> choose another; exit code 2
         BackendFailed          the backend or its driver broke                    -> may be retried; exit code 3
           BackendTimeout       it did not answer in time
       WorkerLost               the sandboxed interpreter died                     -> see the signal named; exit code 1
+      JournalError             a journal cannot be read or written                -> exit code 2
+        JournalFull            there is no space for it                           -> make space, resume
       JobCancelled             the user ended the job                             -> exit code 4
       ProtocolError            a peer sent what the protocol forbids
       ChannelClosed            a peer went away
@@ -66,6 +69,10 @@ class ResultNotEncodable(UserCodeError):
     """The algorithm's value holds something that is not plain data (numbers, text, lists, dicts, arrays)."""
 
 
+class ReplayDiverged(UserCodeError):
+    """The algorithm, resumed from its journal, asked for another step than it did before; the text shows both."""
+
+
 class QuantumError(HybridRuntimeError):
     """A backend refused or failed to run a circuit."""
 
@@ -99,6 +106,16 @@ class WorkerLost(HybridRuntimeError):
     """The worker died under the algorithm: a crash, a kill or memory exhaustion; the text names the signal."""
 
     exit_code = 1
+
+
+class JournalError(HybridRuntimeError):
+    """A journal cannot be read or written; the text names the file, and the offset where there is one."""
+
+    exit_code = 2
+
+
+class JournalFull(JournalError):
+    """There is no space left for the journal; make space and resume the job."""
 
 
 class JobCancelled(HybridRuntimeError):

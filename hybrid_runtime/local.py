@@ -8,20 +8,16 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import signal
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hybrid_runtime.bundle import as_bundle
+from msgspec import structs
+
 from hybrid_runtime.classical.cleaning import remove_tree
 from hybrid_runtime.config import child_environment
 from hybrid_runtime.dispatcher.output import how_it_died
@@ -31,33 +27,36 @@ from hybrid_runtime.errors import (
     InternalError,
     InvalidInput,
     ProtocolError,
-    ResultNotEncodable,
     rebuild,
 )
 from hybrid_runtime.job import JobResult, JobState
-from hybrid_runtime.limits import Limits
 from hybrid_runtime.process import interpreter
-from hybrid_runtime.protocol.bundles import encode_bundle
-from hybrid_runtime.protocol.control import Cancel, Ended, FromDispatcher, Log, Open, Progress, Submit, Unavailable
+from hybrid_runtime.protocol.control import (
+    Cancel,
+    Ended,
+    FromDispatcher,
+    Log,
+    Open,
+    Progress,
+    Restarted,
+    Submit,
+    Unavailable,
+)
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
-from hybrid_runtime.values import decode_value, encode_value
+from hybrid_runtime.submission import DEFAULT_SHOTS, as_json, checked_fsync, new_job, resumed_job, whole, writable
+from hybrid_runtime.values import decode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType, TracebackType
 
+    from hybrid_runtime.limits import Limits
+
 DEFAULT_BACKEND = "qulacs"
-DEFAULT_SHOTS = 1024
-MAX_SHOTS = 10_000_000
 PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
 
 Event = Progress | Log
-
-
-def new_job_id() -> str:
-    """A name for a job: the time it was made, so that names sort, and something random."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 class Job:
@@ -94,6 +93,11 @@ class Job:
             pass
         assert self._result is not None
         return self._result
+
+    def begin_anew(self) -> None:
+        """Forget what was told of it: all of that is told again."""
+        self.metrics.clear()
+        self.logs.clear()
 
     def _take(self, event: Event | Ended) -> None:
         if isinstance(event, Progress):
@@ -169,13 +173,13 @@ class Client:
         self._unavailable: Unavailable | None = None
         self._decoder = decoder(FromDispatcher)
         self._closed = False
-        command = ["--driver", backend, "--options", _as_json(options), "--warm", str(_whole("warm", warm, 0, 1000))]
+        command = ["--driver", backend, "--options", as_json(options), "--warm", str(whole("warm", warm, 0, 1000))]
         for name in preload:
             command += ["--preload", name]
         if isolation is not None:
             command += ["--isolation", str(isolation)]
         if trace is not None:
-            command += ["--trace", str(_writable(trace))]
+            command += ["--trace", str(writable(trace))]
         with ExitStack() as undo:
             self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
             undo.callback(remove_tree, str(self._scratch))
@@ -202,6 +206,9 @@ class Client:
         shots: int = DEFAULT_SHOTS,
         seed: int | None = None,
         limits: Limits | None = None,
+        job_id: str | None = None,
+        journal: str | Path | None = None,
+        fsync: str = "group",
     ) -> Job:
         """Give the runtime a job; returns at once.
 
@@ -212,19 +219,40 @@ class Client:
             shots: Shots of circuits that name none.
             seed: Makes the run repeatable; drawn at random when None, and told in the result.
             limits: When to stop.
+            job_id: The job's name; made up when None.
+            journal: File that keeps every step, so that `resume` can go on from it; it must not exist. A job with
+                a journal also outlives the loss of its worker.
+            fsync: When the journal is forced to the disk: at every `step`, for a `group` of steps, or `never`.
 
         Raises:
             InvalidInput: one of these cannot be used.
         """
         self._check_open()
-        shots = _whole("shots", shots, 1, MAX_SHOTS)
-        seed = secrets.randbits(32) if seed is None else _whole("seed", seed, 0, (1 << 63) - 1)
-        if limits is None:
-            limits = Limits()
-        elif not isinstance(limits, Limits):
-            raise InvalidInput(f"limits are given as Limits(steps=…, …), not as {type(limits).__name__}")
-        given = _encoded(parameters)
-        submit = Submit(new_job_id(), encode_bundle(as_bundle(algorithm)), given, seed, shots, limits)
+        submit = new_job(algorithm, parameters=parameters, shots=shots, seed=seed, limits=limits)
+        if job_id is not None or journal is not None:
+            submit = structs.replace(
+                submit,
+                job_id=job_id or submit.job_id,
+                journal=str(Path(journal).absolute()) if journal else "",
+                fsync=checked_fsync(fsync),
+            )
+        return self._begin(submit)
+
+    def resume(self, algorithm: Any, journal: str | Path, *, fsync: str = "group") -> Job:
+        """Take up the job of this journal after its last step; parameters, shots, seed and limits are those it had.
+
+        Args:
+            algorithm: As for `submit`; it must do the same again up to there.
+            journal: The file.
+            fsync: As for `submit`.
+
+        Raises:
+            JournalError: the journal cannot be used, its job is still running, or has completed.
+        """
+        self._check_open()
+        return self._begin(resumed_job(algorithm, Path(journal), fsync))
+
+    def _begin(self, submit: Submit) -> Job:
         job = self._jobs[submit.job_id] = Job(self, submit)
         self._send(submit)
         return job
@@ -267,6 +295,8 @@ class Client:
             self.backend = message.backend
         elif isinstance(message, Unavailable):
             self._unavailable = message
+        elif isinstance(message, Restarted):
+            self._jobs[message.job_id].begin_anew()
         else:
             job = self._jobs.get(message.job_id)
             if job is None:
@@ -334,37 +364,6 @@ def _interrupts_cancel(job: Job) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _whole(name: str, value: Any, least: int, most: int) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
-        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value!r:.60}")
-    return int(value)
-
-
-def _encoded(parameters: Any) -> bytes:
-    if parameters is not None and not isinstance(parameters, Mapping):
-        raise InvalidInput(f"parameters are given as a dictionary, not as {type(parameters).__name__}")
-    try:
-        return encode_value(dict(parameters or {}), "parameters")
-    except ResultNotEncodable as error:
-        raise InvalidInput(str(error)) from None
-
-
-def _writable(path: str | Path) -> Path:
-    """The absolute path of a file that can be written; an empty one is made."""
-    try:
-        Path(path).open("w").close()
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror}; name another file for the trace") from error
-    return Path(path).absolute()
-
-
-def _as_json(options: Mapping[str, Any] | None) -> str:
-    try:
-        return json.dumps(dict(options or {}), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the backend's options are plain values by name: {error}") from None
 
 
 def run(

@@ -20,6 +20,7 @@ from hybrid_runtime.classical import styles
 from hybrid_runtime.classical.lastwords import last_words
 from hybrid_runtime.classical.loader import load_algorithm
 from hybrid_runtime.classical.rehearsal import rehearse
+from hybrid_runtime.classical.replaying import Replayer
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
 from hybrid_runtime.errors import (
@@ -81,6 +82,8 @@ class Worker:
         self._number = 0
         self._sent: set[int] = set()
         self._forget: list[int] = []
+        self._replayer: Replayer | None = None
+        self._answer = self._ask
         # A stop signal must not raise while this is above 0: messages would be cut short, or answers lost.
         self._undisturbed = 1
         self._stop_missed = False
@@ -116,6 +119,9 @@ class Worker:
 
     def _job(self, load: Load) -> Finished | Failed:
         seed_everything(load.seed)
+        if load.replay:
+            self._replayer = Replayer(self._send_and_receive)
+            self._answer = self._ask_replayer
         try:
             self._listen()
             bundle = decode_bundle(load.bundle)
@@ -137,6 +143,8 @@ class Worker:
         except styles.Failure as failure:
             return self._failed(failure.stage, failure.cause, failure.value)
         self._finalizing = True
+        if self._replayer is not None and not context.stop_requested:
+            self._replayer.finish()
         try:
             data = encode_value(value)
         except BaseException as error:  # noqa: BLE001 - the value may be of a class of the user's, with code of its own
@@ -203,7 +211,7 @@ class Worker:
         """
         self._undisturbed += 1
         try:
-            answer = self._ask(circuits)
+            answer = self._answer(circuits)
             if type(answer) is ReceivedResults:
                 return self._results(answer, circuits)
             if type(answer) is Stop:
@@ -234,8 +242,31 @@ class Worker:
         if self._forget:
             self._sent.difference_update(self._forget)
             self._forget = []
+        return self._send_and_receive(data)
+
+    def _send_and_receive(self, data: bytes) -> Any:
         self._channel.send(data)
         return decode(self._decoder, self._channel.receive())
+
+    def _ask_replayer(self, circuits: list[Circuit]) -> Any:
+        """The recorded answer to a step, as `_ask` returns it; where there is none, that of the dispatcher."""
+        replayer = self._replayer
+        assert replayer is not None
+        calls, programs = self._compile(circuits)
+        recorded = replayer.answer(calls, programs)
+        replayer.forget(self._compiler.take_evicted())
+        if replayer.over:
+            self._replayer = None
+            self._answer = self._ask
+        if recorded is None:
+            return self._ask(circuits)
+        if isinstance(recorded, Stop):
+            return recorded
+        self._notes.take()  # they are in the journal already
+        self._number += 1
+        if recorded.error is not None:
+            return Refused(self._number, recorded.error)
+        return ReceivedResults(self._number, recorded.items)
 
     def _compile(self, circuits: list[Circuit]) -> tuple[list[CircuitCall], dict[int, Program]]:
         """The circuits as calls, neighbours of one program as the rows of one call, and the programs not sent yet."""
@@ -304,6 +335,8 @@ class Worker:
         return CircuitRejected(f"{first}{which}; circuit{named} made at {file}, line {origin[1]}{newline}{rest}")
 
     def _flush(self) -> None:
+        if self._replayer is not None:
+            return  # whether these are in the journal already is known at the next step
         self._undisturbed += 1
         try:
             metrics, logs = self._notes.take()

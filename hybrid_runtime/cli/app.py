@@ -12,6 +12,7 @@ from hybrid_runtime.cli.backends import backends
 from hybrid_runtime.cli.bench import bench
 from hybrid_runtime.cli.check import check
 from hybrid_runtime.cli.doctor import doctor
+from hybrid_runtime.cli.journal import journal
 from hybrid_runtime.cli.keys import keys
 from hybrid_runtime.cli.new import new
 from hybrid_runtime.cli.options import Debug
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for function in (run, check, new, backends, doctor, quantum_runtime, keys, bench):
     app.command(epilog=codes.epilog())(function)
+app.add_typer(journal, name="journal")
 
 
 @app.command()

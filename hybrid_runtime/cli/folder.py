@@ -1,4 +1,4 @@
-"""What `--out DIR` keeps of a job: `DIR/JOB_ID/{result.json, metrics.csv, log.txt, bundle.bin}`."""
+"""What `--out DIR` keeps of a job: `DIR/JOB_ID/{bundle.bin, journal.bin, result.json, metrics.csv, log.txt}`."""
 
 from __future__ import annotations
 
@@ -6,55 +6,82 @@ import csv
 import io
 import json
 import os
-import secrets
 import shutil
 from pathlib import Path
 
 from hybrid_runtime.errors import InvalidInput
 from hybrid_runtime.job import JobResult
+from hybrid_runtime.submission import new_job_id
 
 
 class OutFolder:
-    """A folder that is made and tried before the job runs, and that gets its name when it is complete.
+    """A job's own folder: made and tried before the job runs, and complete once `result.json` is in it.
+
+    Args:
+        place: The folder that holds it.
+        resume: Name of the job to go on with; a new one when None.
 
     Raises:
-        InvalidInput: nothing can be written there.
+        InvalidInput: nothing can be written there, or nothing is kept there of the job to go on with.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, resume: str | None = None) -> None:
         self._place = place
-        self._partial = place / f".partial-{secrets.token_hex(6)}"
+        self._made: Path | None = None
+        self.resumed = resume is not None
+        self.job_id = resume or new_job_id()
+        self.folder = place / self.job_id
+        if resume is not None and (Path(resume).name != resume or not self.journal.is_file()):
+            raise InvalidInput(f"{place} keeps no journal of a job {resume!r}; its jobs are the folders in it")
         try:
-            self._made = _first_missing(place)
-            place.mkdir(parents=True, exist_ok=True)
-            self._partial.mkdir()
+            self._made = _first_missing(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _probe(self.folder)
         except OSError as error:
             raise _cannot_write(place, error) from error
 
-    def keep(self, result: JobResult, bundle: bytes) -> Path:
-        """Write everything, then give the folder the job's name; its path.
+    @property
+    def journal(self) -> Path:
+        """The file with the job's steps."""
+        return self.folder / "journal.bin"
+
+    def begin(self, bundle: bytes) -> None:
+        """Keep what is to be run.
+
+        Raises:
+            InvalidInput: it cannot be written.
+        """
+        self._write({"bundle.bin": bundle})
+
+    def keep(self, result: JobResult) -> Path:
+        """Write what became of the job, `result.json` last; the folder.
 
         Raises:
             InvalidInput: it could not be written after all, as on a full disk.
         """
-        files = {
-            "result.json": json.dumps(result.to_dict(), indent=2, allow_nan=False).encode() + b"\n",
-            "metrics.csv": metrics_table(result.metrics).encode(),
-            "log.txt": "".join(f"{line}\n" for line in result.logs).encode("utf-8", "backslashreplace"),
-            "bundle.bin": bundle,
-        }
-        target = self._place / result.job_id
+        self._write(
+            {
+                "metrics.csv": metrics_table(result.metrics).encode(),
+                "log.txt": "".join(f"{line}\n" for line in result.logs).encode("utf-8", "backslashreplace"),
+                "result.json": json.dumps(result.to_dict(), indent=2, allow_nan=False).encode() + b"\n",
+            }
+        )
+        return self.folder
+
+    def _write(self, files: dict[str, bytes]) -> None:
         try:
             for name, content in files.items():
-                _write_through(self._partial / name, content)
-            self._partial.rename(target)
+                partial = self.folder / f".{name}.partial"
+                _write_through(partial, content)
+                partial.replace(self.folder / name)
         except OSError as error:
             raise _cannot_write(self._place, error) from error
-        return target
 
     def discard(self) -> None:
-        """Leave nothing behind unless `keep` was called: for a job that never ran."""
-        shutil.rmtree(self._partial, ignore_errors=True)
+        """Leave nothing behind of a job that never ran; one that has a journal or a result is kept."""
+        if self.resumed or self.journal.exists() or (self.folder / "result.json").exists():
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
         folder = self._place
         while self._made is not None and folder.is_relative_to(self._made):
             try:
@@ -72,6 +99,12 @@ def _first_missing(place: Path) -> Path | None:
             break
         missing = folder
     return missing
+
+
+def _probe(folder: Path) -> None:
+    probe = folder / ".probe"
+    probe.touch()
+    probe.unlink()
 
 
 def _write_through(path: Path, content: bytes) -> None:

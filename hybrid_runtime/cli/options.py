@@ -11,7 +11,8 @@ import typer
 from hybrid_runtime.cli.parameters import parse_parameters
 from hybrid_runtime.errors import InvalidInput
 from hybrid_runtime.limits import Limits, parse_limits
-from hybrid_runtime.local import DEFAULT_BACKEND, DEFAULT_SHOTS, MAX_SHOTS
+from hybrid_runtime.local import DEFAULT_BACKEND
+from hybrid_runtime.submission import DEFAULT_SHOTS, MAX_SHOTS
 
 Target = Annotated[
     str,
@@ -53,7 +54,15 @@ Shots = Annotated[int, typer.Option("--shots", "-s", help="Shots of circuits tha
 Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable; drawn at random without it.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Keep result, metrics, log and bundle in DIR/JOB_ID."),
+    typer.Option("--out", "-o", metavar="DIR", help="Keep journal, bundle, result, metrics and log in DIR/JOB_ID."),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="JOB", help="Go on with JOB, which --out DIR kept, after its last step."),
+]
+Fsync = Annotated[
+    str,
+    typer.Option("--fsync", metavar="WHEN", help="When the journal is forced to the disk: step, group or never."),
 ]
 Isolation = Annotated[
     str | None,
@@ -121,6 +130,7 @@ __all__ = [
     "Backend",
     "BackendOption",
     "Debug",
+    "Fsync",
     "Isolation",
     "JobOptions",
     "Json",
@@ -129,6 +139,7 @@ __all__ = [
     "Out",
     "Param",
     "Quiet",
+    "Resume",
     "Seed",
     "Shots",
     "Target",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 import typer
 
@@ -16,6 +17,7 @@ from hybrid_runtime.cli.options import (
     Backend,
     BackendOption,
     Debug,
+    Fsync,
     Isolation,
     JobOptions,
     Json,
@@ -24,6 +26,7 @@ from hybrid_runtime.cli.options import (
     Out,
     Param,
     Quiet,
+    Resume,
     Seed,
     Shots,
     Target,
@@ -36,7 +39,7 @@ from hybrid_runtime.cli.streams import say, write_for_person, write_json
 from hybrid_runtime.errors import HybridRuntimeError, InvalidInput, exit_code
 from hybrid_runtime.job import JobResult
 from hybrid_runtime.local import Job
-from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
+from hybrid_runtime.protocol.bundles import encode_bundle
 
 
 def run(
@@ -53,6 +56,8 @@ def run(
     isolation: Isolation = None,
     json: Json = False,
     out: Out = None,
+    resume: Resume = None,
+    fsync: Fsync = "group",
     trace: Trace = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -63,26 +68,37 @@ def run(
     """
     try:
         options = JobOptions(param=param, shots=shots, seed=seed, limit=limit)
+        if resume is not None:
+            _check_resumable(out, given=bool(param or limit or seed is not None or shots != DEFAULT_SHOTS))
         bundle = bundle_file(target)
         with ExitStack() as stack:
             folder = None
             if out is not None:
-                folder = OutFolder(out)
+                folder = OutFolder(out, resume)
                 stack.callback(folder.discard)
             interrupts = stack.enter_context(Interrupts())
             start = _head_start(context)
             given = backend_options(backend, keys, backend_option)
             client = start.client(backend, bundle, given, isolation=isolation, trace=trace)
             stack.enter_context(client)
-            job = client.submit(
-                bundle,
-                parameters=options.parameters,
-                shots=options.shots,
-                seed=options.seed,
-                limits=options.limits,
-            )
+            if folder is not None and resume is not None:
+                job = client.resume(bundle, folder.journal, fsync=fsync)
+                folder.begin(encode_bundle(bundle))
+            else:
+                if folder is not None:
+                    folder.begin(encode_bundle(bundle))
+                job = client.submit(
+                    bundle,
+                    parameters=options.parameters,
+                    shots=options.shots,
+                    seed=options.seed,
+                    limits=options.limits,
+                    job_id=folder.job_id if folder else None,
+                    journal=folder.journal if folder else None,
+                    fsync=fsync,
+                )
             result = _follow(job, interrupts, quiet=quiet)
-            return Outputs(folder, json=json, quiet=quiet).result(result, bundle)
+            return Outputs(folder, json=json, quiet=quiet).result(result)
     except HybridRuntimeError as error:
         return refuse(error, json=json, debug=debug, backend=backend, seed=seed)
 
@@ -95,7 +111,7 @@ class Outputs:
         self.json = json
         self.quiet = quiet
 
-    def result(self, result: JobResult, bundle: Bundle) -> int:
+    def result(self, result: JobResult) -> int:
         """Print and keep the result; the exit code for it."""
         from hybrid_runtime.cli.report import failure, summary
 
@@ -105,19 +121,26 @@ class Outputs:
             write_for_person(summary(result))
         if result.error is not None:
             say(failure(result.error))
-        return self._keep(result, bundle) or exit_code(result.error)
+        return self._keep(result) or exit_code(result.error)
 
-    def _keep(self, result: JobResult, bundle: Bundle) -> int:
+    def _keep(self, result: JobResult) -> int:
         if self.folder is None:
             return ExitCode.COMPLETED
         try:
-            kept = self.folder.keep(result, encode_bundle(bundle))
+            kept = self.folder.keep(result)
         except InvalidInput as error:
             say(message(error))  # the result itself has been printed by now
             return ExitCode.REFUSED
         if not self.quiet:
             say(f"kept in {kept}")
         return ExitCode.COMPLETED
+
+
+def _check_resumable(out: Path | None, *, given: bool) -> None:
+    if out is None:
+        raise InvalidInput("--resume JOB needs --out DIR, the folder that the job was kept in")
+    if given:
+        raise InvalidInput("--resume takes parameters, shots, seed and limits from the journal: leave them out")
 
 
 def _head_start(context: typer.Context) -> HeadStart:

@@ -8,13 +8,13 @@ import msgspec
 
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.control import Ended
-from hybrid_runtime.protocol.messages import CircuitCall, Define, Refused, Results, Stop
+from hybrid_runtime.protocol.messages import CircuitCall, Define, Refused, Replay, Results, Stop
 
 
 class Tell(msgspec.Struct, frozen=True):
     """Send this message to the worker."""
 
-    message: Results | Refused | Stop
+    message: Results | Refused | Stop | Replay
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -39,10 +39,16 @@ class Kill(msgspec.Struct, frozen=True):
     """Kill the worker."""
 
 
+class Restart(msgspec.Struct, frozen=True):
+    """Give the job to a new worker, which replays what its journal holds."""
+
+    why: str
+
+
 class End(msgspec.Struct, frozen=True):
     """The job is over."""
 
     report: Ended
 
 
-Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | End
+Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | Restart | End

@@ -138,11 +138,10 @@ class Backend:
         request = next(self._requests)
         self._running = (request, job)
         self.deadline = time.perf_counter() + self._timeout_s + GRACE_S
-        job.requests += 1
         send = self._send
         for define in run.define:
             send(define)
-        send(Execute(request, run.calls, derive_seed(job.seed, job.requests), self._timeout_s))
+        send(Execute(request, run.calls, derive_seed(job.seed, job.machine.number), self._timeout_s))
         if run.forget:
             send(Forget(run.forget))
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hybrid_runtime.dispatcher.machine import NIL, Machine
 from hybrid_runtime.dispatcher.output import Output
 from hybrid_runtime.dispatcher.programs import Programs
+from hybrid_runtime.dispatcher.recorder import WORKER_LOST, Recorder
 from hybrid_runtime.errors import ErrorData
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason
@@ -24,7 +27,11 @@ REPORT_EVERY_S = 0.1
 
 
 class Job:
-    """A job that has a worker."""
+    """A job that has a worker.
+
+    Raises:
+        JournalError: its journal cannot be used; see `Recorder`.
+    """
 
     def __init__(
         self,
@@ -35,13 +42,15 @@ class Job:
         program_number: Callable[[], int],
         now: float,
     ) -> None:
+        self.submit = submit
         self.job_id = submit.job_id
         self.seed = submit.seed
         self.worker = worker
         self.link = link
-        self.machine = Machine(submit.job_id, submit.limits, Programs(backend, program_number), now)
+        self.recorder = Recorder(submit, backend) if submit.journal else None
+        programs = Programs(backend, program_number)
+        self.machine = Machine(submit.job_id, submit.limits, programs, now, recorder=self.recorder)
         self.outputs = (Output("stdout", worker.stdout), Output("stderr", worker.stderr))
-        self.requests = 0
         self.timer = float("inf")
         self.report_at = now
         self.report_timed = False
@@ -50,7 +59,29 @@ class Job:
     @staticmethod
     def load(submit: Submit, backend: Capabilities) -> Load:
         """The message that gives the job to its worker."""
-        return Load(submit.job_id, submit.bundle, submit.parameters, submit.seed, submit.shots, submit.limits, backend)
+        return Load(
+            submit.job_id,
+            submit.bundle,
+            submit.parameters,
+            submit.seed,
+            submit.shots,
+            submit.limits,
+            backend,
+            bool(submit.resume),
+        )
+
+    def again(self, now: float) -> Submit:
+        """What begins this job anew in another worker."""
+        limits, wall_deadline = self.submit.limits, self.machine.usage.wall_deadline
+        if wall_deadline is not None:
+            limits = msgspec.structs.replace(limits, wall_s=max(wall_deadline - now, 1e-3))
+        return msgspec.structs.replace(self.submit, limits=limits, resume=WORKER_LOST)
+
+    def close(self) -> None:
+        """Let go of the worker, which is dead or about to be, and of the journal."""
+        self.worker.close()
+        if self.recorder is not None:
+            self.recorder.close()
 
     @staticmethod
     def never_started(submit: Submit, why: str | ErrorData) -> Ended:

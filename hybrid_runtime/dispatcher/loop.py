@@ -20,11 +20,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Restart, Run, Tell
 from hybrid_runtime.dispatcher.backend import EXECUTE_TIMEOUT_S, Backend
 from hybrid_runtime.dispatcher.jobs import Job
 from hybrid_runtime.dispatcher.link import Link
-from hybrid_runtime.dispatcher.output import Output, fault_traceback
+from hybrid_runtime.dispatcher.output import fault_traceback
+from hybrid_runtime.dispatcher.reports import Reports
 from hybrid_runtime.dispatcher.timers import Timers
 from hybrid_runtime.errors import (
     ChannelClosed,
@@ -32,10 +33,19 @@ from hybrid_runtime.errors import (
     HybridRuntimeError,
     InternalError,
     InvalidInput,
+    JournalError,
     ProtocolError,
     as_data,
 )
-from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Log, Open, Submit, ToDispatcher, Unavailable
+from hybrid_runtime.protocol.control import (
+    Cancel,
+    FromDispatcher,
+    Open,
+    Restarted,
+    Submit,
+    ToDispatcher,
+    Unavailable,
+)
 from hybrid_runtime.protocol.messages import Capabilities, Executed, FromWorker, Stop, decode, decoder
 
 if TYPE_CHECKING:
@@ -75,13 +85,13 @@ class Dispatcher:
         self._waiting: deque[Submit] = deque()
         self._programs = itertools.count(1)
         self._deadlines = Timers()
-        self._reports = Timers()
         self._overdue_timer = float("inf")
         self._handlers: dict[int, Callable[[int], None]] = {
             self._control.fd: self._on_control,
             self._backend.fd: self._on_quantum,
             classical.fileno(): self._on_classical,
         }
+        self._reports = Reports(self._tell, self._epoll, self._handlers)
         self._epoll.register(classical.fileno(), select.EPOLLIN)
         self._open = True
 
@@ -91,7 +101,7 @@ class Dispatcher:
     def run(self) -> None:
         """Step jobs until the client is gone."""
         poll, handlers = self._epoll.poll, self._handlers
-        deadlines, reports = self._deadlines, self._reports
+        deadlines, reports = self._deadlines, self._reports.timers
         while self._open:
             now = _now()
             wake = deadlines.next if deadlines.next < reports.next else reports.next
@@ -173,8 +183,7 @@ class Dispatcher:
                 break
             self._take(job, data)
         if job.job_id in self._jobs:
-            for output in job.outputs:
-                self._log(job, output.name, output.drain())
+            self._reports.drain(job)
             self._act(job, job.machine.on_lost(status, fault_traceback(job.outputs[1].last_lines()), _now()))
 
     def _start_waiting(self) -> None:
@@ -190,18 +199,23 @@ class Dispatcher:
 
     def _start(self, submit: Submit, worker: WorkerPort, backend: Capabilities) -> None:
         link = Link(worker.channel, self._epoll)
-        job = Job(submit, worker, link, backend, self._programs.__next__, _now())
+        try:
+            job = Job(submit, worker, link, backend, self._programs.__next__, _now())
+        except JournalError as error:
+            link.close()
+            worker.kill()
+            worker.close()
+            self._tell(Job.never_started(submit, as_data(error)))
+            return
         self._jobs[job.job_id] = self._by_pid[worker.pid] = job
         self._handlers[link.fd] = lambda events: self._on_worker(job, events)
-        for output in job.outputs:
-            self._epoll.register(output.fd, select.EPOLLIN)
-            self._handlers[output.fd] = lambda _, output=output: self._on_output(job, output)  # type: ignore[misc]
+        self._reports.watch(job)
         self._watch(job)
         try:
             link.send(job.load(submit, backend))
         except ChannelClosed:
             return  # it died before it was used: its exit is reported next
-        self._report(job)
+        self._reports.now(job, _now())
 
     def _on_worker(self, job: Job, events: int) -> None:
         try:
@@ -231,18 +245,7 @@ class Dispatcher:
         if job.machine.deadline < job.timer:
             self._watch(job)
         if job.job_id in self._jobs:
-            self._report_soon(job, now)
-
-    def _on_output(self, job: Job, output: Output) -> None:
-        lines, more = output.read()
-        self._log(job, output.name, lines)
-        if not more:
-            self._epoll.unregister(output.fd)
-            del self._handlers[output.fd]
-
-    def _log(self, job: Job, stream: str, lines: list[str]) -> None:
-        if lines:
-            self._tell(Log(job.job_id, stream, lines))
+            self._reports.soon(job, now)
 
     # ------------------------------------------------------------------ the quantum runtime
 
@@ -259,8 +262,8 @@ class Dispatcher:
                 self._start_waiting()
             return
         job, message = answer
-        if job.job_id not in self._jobs:
-            return  # it ended while its circuits ran
+        if self._jobs.get(job.job_id) is not job:
+            return  # it ended, or lost its worker, while its circuits ran
         now = _now()
         machine = job.machine
         if type(message) is Executed:
@@ -315,6 +318,8 @@ class Dispatcher:
                 job.worker.dump()
             elif kind is Kill:
                 job.worker.kill()
+            elif kind is Restart:
+                self._restart(job, action)  # type: ignore[arg-type]
             elif kind is End:
                 self._end(job, action)  # type: ignore[arg-type]
 
@@ -333,10 +338,16 @@ class Dispatcher:
         except ChannelClosed:
             job.worker.kill()  # its exit is reported by the fork server, and ends the job
 
+    def _restart(self, job: Job, restart: Restart) -> None:
+        self._release(job)
+        self._tell(Restarted(job.job_id))
+        self._reports.log(job, "log", [f"{restart.why}; its job goes on from its journal in a new worker"])
+        self._waiting.appendleft(job.again(_now()))
+        self._start_waiting()
+
     def _end(self, job: Job, end: End) -> None:
-        for output in job.outputs:
-            self._log(job, output.name, output.drain())
-        self._report(job)
+        self._reports.drain(job)
+        self._reports.now(job, _now())
         self._tell(end.report)
         job.worker.kill()
         self._release(job)
@@ -344,27 +355,13 @@ class Dispatcher:
     def _release(self, job: Job) -> None:
         del self._jobs[job.job_id]
         self._backend.drop(job)
-        for output in job.outputs:
-            if self._handlers.pop(output.fd, None):
-                self._epoll.unregister(output.fd)
+        self._reports.unwatch(job)
         self._forget_link(job)
-        job.worker.close()
+        job.close()
 
     def _forget_link(self, job: Job) -> None:
         if self._handlers.pop(job.link.fd, None):
             job.link.close()
-
-    def _report_soon(self, job: Job, now: float) -> None:
-        """Tell the client what is new: a change of state now, the rest when the last report is long enough ago."""
-        if now >= job.report_at or job.machine.state is not job.told_state:
-            self._report(job)
-        elif not job.report_timed and job.machine.notes.waiting:
-            job.report_timed = True
-            self._reports.add(job.report_at, job.job_id)
-
-    def _report(self, job: Job) -> None:
-        for message in job.news(_now()):
-            self._tell(message)
 
     def _watch(self, job: Job) -> None:
         """See to it that the loop wakes up for the job's deadline."""
@@ -381,12 +378,7 @@ class Dispatcher:
                 self._watch(job)
             elif name == _OVERDUE:
                 self._check_overdue(now)
-        for name in self._reports.due(now):
-            job = self._jobs.get(name)
-            if job is not None:
-                job.report_timed = False
-                if now >= job.report_at and job.machine.notes.waiting:
-                    self._report(job)
+        self._reports.expire(self._jobs, now)
 
     def _check_overdue(self, now: float) -> None:
         try:

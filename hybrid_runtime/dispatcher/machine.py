@@ -16,21 +16,25 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
+from hybrid_runtime.dispatcher import words
+from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Restart, Run, Tell
 from hybrid_runtime.dispatcher.notes import Notes, presentable
-from hybrid_runtime.dispatcher.output import how_it_died
+from hybrid_runtime.dispatcher.output import struck_from_outside
+from hybrid_runtime.dispatcher.recall import Recall, divergence
 from hybrid_runtime.dispatcher.stop import Usage
-from hybrid_runtime.errors import CircuitRejected, ErrorData, HybridRuntimeError, ProtocolError, as_data
+from hybrid_runtime.errors import CircuitRejected, ErrorData, HybridRuntimeError, JournalError, ProtocolError, as_data
 from hybrid_runtime.job import NEXT, JobState
 from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.protocol.control import Ended
 from hybrid_runtime.protocol.messages import (
+    Diverged,
     Executed,
     Failed,
     Failure,
     Finalizing,
     Finished,
     FromWorker,
+    More,
     Note,
     Ready,
     Refused,
@@ -43,6 +47,7 @@ from hybrid_runtime.values import MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
     from hybrid_runtime.dispatcher.programs import Programs
+    from hybrid_runtime.dispatcher.recorder import Recorder
 
 NIL = b"\xc0"
 # Time that a worker has to write where it is before it is killed; faulthandler needs about a millisecond.
@@ -50,9 +55,15 @@ DUMP_S = 0.05
 
 
 class Machine:
-    """One job from the moment its bundle is handed to a worker."""
+    """One job from the moment its bundle is handed to a worker.
 
-    def __init__(self, job_id: str, limits: Limits, programs: Programs, now: float) -> None:
+    Attributes:
+        number: The newest step that was sent to the quantum runtime or is in the journal.
+    """
+
+    def __init__(
+        self, job_id: str, limits: Limits, programs: Programs, now: float, *, recorder: Recorder | None = None
+    ) -> None:
         self.job_id = job_id
         self.limits = limits
         self.programs = programs
@@ -62,7 +73,11 @@ class Machine:
         self.stopping: StopReason | None = None
         self.isolation = ""
         self.notes = Notes()
-        self._number = 0
+        self.number = 0
+        self._recorder = recorder
+        self._recall: Recall | None = None
+        if recorder is not None and recorder.past:
+            self._recall = Recall(recorder.path, recorder.past, self.usage, self._remember)
         self._waiting = False
         self._stop_sent = False
         self._finalize_begun = False
@@ -76,11 +91,17 @@ class Machine:
     def on_message(self, message: FromWorker, now: float) -> list[Action]:
         """A message came from the worker."""
         kind = type(message)
-        if kind is Step:
-            return self._on_step(message, now)  # type: ignore[arg-type]
-        if kind is Note:
-            self._take_notes(message.metrics, message.logs)  # type: ignore[union-attr]
-            return []
+        try:
+            if kind is Step:
+                return self._on_step(message, now)  # type: ignore[arg-type]
+            if kind is Note and self._recall is None:
+                self._take_notes(message.metrics, message.logs)  # type: ignore[union-attr]
+                return []
+        except JournalError as error:
+            self._lose_journal(error)
+            return self._answer_stop(StopReason.ERROR, now) if kind is Step else self._interrupt(StopReason.ERROR, now)
+        if kind is More:
+            return self._on_more(now)
         if kind is Finished:
             return self._on_finished(message, now)  # type: ignore[arg-type]
         if kind is Failed:
@@ -90,13 +111,15 @@ class Machine:
             self._move(JobState.FINALIZING)
             self.deadline = now + self.limits.finalize_s
             return []
+        if kind is Diverged:
+            return [Kill(), *self._end(JobState.FAILED, NIL, divergence(message), now)]  # type: ignore[arg-type]
         if kind is Ready and not self.isolation:
             self.isolation = message.isolation  # type: ignore[union-attr]
             return []
         return self.on_violation(ProtocolError(f"the worker sent {kind.__name__} out of turn"), now)
 
     def _on_step(self, step: Step, now: float) -> list[Action]:
-        if self._waiting or step.number != self._number + 1:
+        if self._waiting or step.number != self.number + 1 or self._recall is not None:
             return self.on_violation(ProtocolError("the worker sent a step out of turn"), now)
         self.watch.requested(now)
         if self.state is JobState.STARTING:
@@ -107,6 +130,10 @@ class Machine:
         try:
             if step.programs:
                 programs.define(step)
+            if self._recorder is not None:
+                self._recorder.define(step.programs)
+                self._recorder.asked(step)
+                self._recorder.forget(step.forget)
             calls, shots = programs.calls(step)
             if step.forget:
                 programs.forget(step.forget)
@@ -116,18 +143,49 @@ class Machine:
             if self.stopping is not None:
                 return self._answer_stop(self.stopping, now)
             self._think_from(now)
-            return [Tell(Refused(step.number, as_data(error)))]
+            return [self._refusal(step.number, as_data(error))]
         except ProtocolError as error:
             return self.on_violation(error, now)
         reason = self.stopping or self.usage.verdict(shots, now)
         if reason is not None:
             self.watch.turned_down(now)
             return self._answer_stop(reason, now)
-        self._number += 1
+        self.number += 1
         self._waiting = True
         self.deadline = float("inf") if self.usage.wall_deadline is None else self.usage.wall_deadline
         define, forget = programs.take_changes()
         return [Run(calls, define, forget)]
+
+    def _refusal(self, number: int, error: ErrorData) -> Tell:
+        if self._recorder is not None:
+            self._recorder.turned(number, error)
+        return Tell(Refused(number, error))
+
+    def _on_more(self, now: float) -> list[Action]:
+        """The worker replays, and has used up the recorded steps that it was given."""
+        if self._recall is None or self._waiting:
+            return self.on_violation(ProtocolError("the worker asked for recorded steps out of turn"), now)
+        self.watch.requested(now)
+        self.watch.turned_down(now)
+        if self.stopping is not None:
+            return self._answer_stop(self.stopping, now)
+        try:
+            replay = self._recall.batch()
+        except JournalError as error:
+            self._lose_journal(error)
+            return self._answer_stop(StopReason.ERROR, now)
+        if replay.last:
+            self._recall = None
+            self.number = self.usage.steps
+        if replay.steps and self.state is JobState.STARTING:
+            self._move(JobState.RUNNING)
+        self._think_from(now)
+        return [Tell(replay)]
+
+    def _lose_journal(self, error: JournalError) -> None:
+        """The journal cannot be written or read any more: the job is stopped with what is in it."""
+        self._error = self._error or as_data(error)
+        self._recorder = None
 
     def _answer_stop(self, reason: StopReason, now: float) -> list[Action]:
         self.stopping = self.stopping or reason
@@ -139,7 +197,7 @@ class Machine:
         return [Tell(Stop(self.stopping.value))]
 
     def _on_finished(self, message: Finished, now: float) -> list[Action]:
-        self._take_notes(message.metrics, message.logs)
+        self._take_last_notes(message.metrics, message.logs)
         if len(message.value) > MAX_VALUE_BYTES:
             return self.on_violation(ProtocolError("the worker sent a value larger than any it may send"), now)
         if self._error is not None:
@@ -147,27 +205,14 @@ class Machine:
         return self._end(JobState.COMPLETED, message.value, None, now)
 
     def _on_failed(self, message: Failed, now: float) -> list[Action]:
-        self._take_notes(message.metrics, message.logs)
+        self._take_last_notes(message.metrics, message.logs)
         error = self._error or presentable(message.error)
         value = message.value if len(message.value) <= MAX_VALUE_BYTES else NIL
         if self.stopping is not None and error.family == "AlgorithmTimeout":
-            error = self._stopped_early(error)
+            error = words.stopped_early(error, self.stopping, self.limits)
             if self.stopping is StopReason.CANCELLED:
                 return self._end(JobState.CANCELLED, value, error, now)
         return self._end(JobState.FAILED, value, error, now)
-
-    def _stopped_early(self, error: ErrorData) -> ErrorData:
-        """The algorithm was stopped before its first step: say by what, keeping the line it was at."""
-        where = error.text[error.text.rfind(" (") :] if error.text.endswith(")") else ""
-        if self.stopping is StopReason.CANCELLED:
-            return ErrorData(
-                kind="JobCancelled",
-                text=f"cancelled before its first step{where}",
-                traceback=error.traceback,
-                family="JobCancelled",
-            )
-        text = f"{self._limit_text()} was reached before the algorithm's first step{where}"
-        return ErrorData(kind="AlgorithmTimeout", text=text, traceback=error.traceback, family="AlgorithmTimeout")
 
     def on_violation(self, error: HybridRuntimeError, now: float) -> list[Action]:
         """The worker broke the protocol: it is not to be trusted with another message."""
@@ -182,16 +227,20 @@ class Machine:
 
         `fault` is the user's line and the traceback of a crash in compiled code, where they are known.
         """
-        where, trace = (f" ({fault[0]})", fault[1]) if fault else ("", None)
         if self._killed_for is not None:
-            error = self._killed_for
-            if trace and error.traceback is None:
-                error = msgspec.structs.replace(error, text=error.text + where, traceback=trace)
             state = JobState.CANCELLED if self._killed_for.family == "JobCancelled" else JobState.FAILED
-            return self._end(state, NIL, error, now)
-        text = f"the algorithm's process {how_it_died(status)}{where}"
-        error = ErrorData(kind="WorkerLost", text=text, traceback=trace, family="WorkerLost")
+            return self._end(state, NIL, words.located(self._killed_for, fault), now)
+        error = words.lost(status, fault)
+        if self._may_restart(status):
+            return [Restart(error.text)]
         return self._end(JobState.FAILED, NIL, self._error or error, now)
+
+    def _may_restart(self, status: int) -> bool:
+        """Whether the job is to be replayed in a new worker: it has a journal, and did not end its worker itself."""
+        recorder = self._recorder
+        if recorder is None or self.stopping is not None or self._error is not None:
+            return False
+        return struck_from_outside(status) and recorder.may_replay
 
     # ------------------------------------------------------------------ from the quantum runtime
 
@@ -200,12 +249,19 @@ class Machine:
         if not self._waiting:
             return []  # the job was stopped meanwhile and did not wait for this
         self._waiting = False
+        if self._recorder is not None:
+            try:
+                self._recorder.stepped(self.number, message.items, message.shots, message.duration_s)
+            except JournalError as error:
+                self.watch.turned_down(now)
+                self._lose_journal(error)
+                return self._answer_stop(StopReason.ERROR, now)
         self.usage.answered(message.shots, message.duration_s)
         self.watch.quantum_s += message.duration_s
         self.watch.answered(now)
         self._think_from(now)
         # Results that are here are always delivered, also while stopping: the next step is answered by Stop.
-        return [Tell(Results(self._number, message.items))]
+        return [Tell(Results(self.number, message.items))]
 
     def on_failure(self, message: Failure, now: float) -> list[Action]:
         """The step's circuits could not be run."""
@@ -215,8 +271,12 @@ class Machine:
         self.watch.turned_down(now)
         if message.error.family == "CircuitRejected":
             self._think_from(now)
-            self._number -= 1
-            return [Tell(Refused(self._number + 1, message.error))]
+            self.number -= 1
+            try:
+                return [self._refusal(self.number + 1, message.error)]
+            except JournalError as error:
+                self._lose_journal(error)
+                return self._answer_stop(StopReason.ERROR, now)
         return self._backend_lost(message.error, now)
 
     def on_backend_lost(self, error: ErrorData, now: float) -> list[Action]:
@@ -242,6 +302,8 @@ class Machine:
 
     def on_cancel(self, kill: bool, now: float) -> list[Action]:
         """The user wants the job to stop: with `finalize`, or at once."""
+        if self._recorder is not None:
+            self._recorder.steered("kill" if kill else "cancel")
         if kill:
             self._killed_for = ErrorData(
                 kind="JobCancelled", text="the job was killed by its user", family="JobCancelled"
@@ -281,25 +343,9 @@ class Machine:
             self._waiting = False
             self.watch.turned_down(now)
             return self._answer_stop(self.stopping or StopReason.ERROR, now)
-        seconds = f"{self.limits.finalize_s:g} s"
-        if self.stopping is None:
-            text = f"finalize did not return within {seconds}"
-        elif self.stopping is StopReason.CANCELLED:
-            text = f"the algorithm did not stop within {seconds} of being cancelled, and was killed"
-        else:
-            text = f"{self._limit_text()} was reached, and the algorithm did not stop within {seconds}: it was killed"
-        family = "JobCancelled" if self.stopping is StopReason.CANCELLED else "AlgorithmTimeout"
-        self._killed_for = self._error or ErrorData(kind=family, text=text, family=family)
+        self._killed_for = self._error or words.did_not_stop(self.stopping, self.limits)
         self.deadline = now + DUMP_S
         return [Dump()]
-
-    def _limit_text(self) -> str:
-        limits = self.limits
-        shown = {
-            StopReason.WALL: f"its wall limit of {limits.wall_s} s",
-            StopReason.THINK: f"its think limit of {limits.think_s} s a step",
-        }
-        return shown.get(self.stopping or StopReason.ERROR, f"a limit ({self.stopping})")
 
     # ------------------------------------------------------------------ the job's own books
 
@@ -317,6 +363,16 @@ class Machine:
         self.deadline = deadline if wall is None or deadline < wall else wall
 
     def _take_notes(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
+        if self._recorder is not None:
+            self._recorder.noted(metrics, logs)
+        self._remember(metrics, logs)
+
+    def _take_last_notes(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
+        if self._recorder is not None:
+            self._recorder.noted_last(metrics, logs)
+        self._remember(metrics, logs)
+
+    def _remember(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
         self.notes.take(metrics, logs)
         if metrics:
             self.usage.metrics(metrics)
@@ -333,15 +389,10 @@ class Machine:
         reason = self.stopping or (StopReason.ERROR if error else StopReason.DONE)
         if value == NIL and error is not None and last_metrics:
             value = msgspec.msgpack.encode(last_metrics)
-        report = Ended(
-            self.job_id,
-            state,
-            reason,
-            value,
-            self.usage.steps,
-            self.usage.shots,
-            self.watch.finished(now),
-            error,
-            self.isolation,
-        )
+        used, timing = self.usage, self.watch.finished(now)
+        report = Ended(self.job_id, state, reason, value, used.steps, used.shots, timing, error, self.isolation)
+        if self._recorder is not None:
+            lacking = self._recorder.over(report)
+            if lacking is not None:
+                self.notes.take([], [f"the job's end is not in its journal: {lacking}"])
         return [End(report)]

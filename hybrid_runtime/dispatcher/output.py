@@ -164,6 +164,15 @@ def _without_folder(line: str) -> str:
     return line[: start + len(_FRAME)] + line[end + len(_BUNDLE) :] if 0 <= start < end else line
 
 
+# Signals that the kernel sends to a process for what it does itself: it would do so again.
+_OWN_FAULT = (-signal.SIGSYS, -signal.SIGXCPU)
+
+
+def struck_from_outside(status: int) -> bool:
+    """Whether a worker with this exit status may have ended through no doing of its algorithm."""
+    return status < 0 and status not in _OWN_FAULT
+
+
 def how_it_died(status: int) -> str:
     """A worker's exit status in words."""
     if status > KILLED_BY and status - KILLED_BY in signal.valid_signals():

@@ -3,7 +3,7 @@
 ::
 
     client ──Submit, Cancel────────────▶ dispatcher
-    client ◀─Accepted, Progress, Log, Ended── dispatcher
+    client ◀─Progress, Log, Restarted, Ended── dispatcher
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ class _Message(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Submit(_Message, tag="submit"):
-    """Run this bundle. `parameters` is in the encoding of `values`."""
+    """Run this bundle. `parameters` is in the encoding of `values`.
+
+    Attributes:
+        journal: File that keeps the job's steps; empty for none.
+        fsync: When it is forced to the disk: `step`, `group` or `never`.
+        resume: Why the job is taken up again from its journal; empty for a new job.
+    """
 
     job_id: str
     bundle: bytes
@@ -32,6 +38,9 @@ class Submit(_Message, tag="submit"):
     seed: int
     shots: int
     limits: Limits
+    journal: str = ""
+    fsync: str = "group"
+    resume: str = ""
 
 
 class Cancel(_Message, tag="cancel"):
@@ -74,6 +83,12 @@ class Log(_Message, tag="log"):
     lines: list[str]
 
 
+class Restarted(_Message, tag="restarted"):
+    """The job begins anew, from its journal: what was told of it so far is going to be told again."""
+
+    job_id: str
+
+
 class Ended(_Message, tag="ended"):
     """The job is over. `value` is in the encoding of `values`."""
 
@@ -89,4 +104,4 @@ class Ended(_Message, tag="ended"):
 
 
 ToDispatcher: TypeAlias = Submit | Cancel
-FromDispatcher: TypeAlias = Open | Unavailable | Progress | Log | Ended
+FromDispatcher: TypeAlias = Open | Unavailable | Progress | Log | Restarted | Ended

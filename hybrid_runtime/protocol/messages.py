@@ -10,6 +10,7 @@ is a `ProtocolError`. `docs/reference/protocol.md` describes the exchange messag
     worker ──Step───────────────▶ dispatcher ──Execute──▶ quantum runtime
     worker ◀─Results/Refused/Stop dispatcher ◀─Executed/Failure── quantum runtime
     worker ──Note, Finished, Failed▶ dispatcher
+    worker ──More, Diverged─────▶ dispatcher      worker ◀────Replay── dispatcher
 """
 
 from __future__ import annotations
@@ -158,11 +159,29 @@ class Failed(_Message, tag="failed"):
     logs: _Logs = []
 
 
+class More(_Message, tag="more"):
+    """The worker, which is replaying, has used up the recorded steps that it was sent."""
+
+
+class Diverged(_Message, tag="diverged"):
+    """The algorithm asked for something else than what is recorded, or ended before all of it; nothing follows.
+
+    `recorded` and `asked` are in the form of `replay.canonical`; `asked` is empty where it ended.
+    """
+
+    number: int
+    recorded: bytes
+    asked: bytes
+
+
 # ------------------------------------------------------------------ dispatcher -> worker
 
 
 class Load(_Message, tag="load"):
-    """A job: the bundle and everything the algorithm's `Context` shows."""
+    """A job: the bundle and everything the algorithm's `Context` shows.
+
+    With `replay`, its first steps are recorded: the worker asks for them by `More`.
+    """
 
     job_id: str
     bundle: bytes
@@ -171,6 +190,7 @@ class Load(_Message, tag="load"):
     shots: int
     limits: Limits
     backend: Capabilities
+    replay: bool = False
 
 
 class Results(_Message, tag="results"):
@@ -192,6 +212,36 @@ class Refused(_Message, tag="refused"):
 
     number: int
     error: ErrorData
+
+
+class RecordedStep(_Message):
+    """One recorded step: the request in the form of `replay.canonical`, and its results or the error told instead."""
+
+    request: bytes
+    items: msgspec.Raw
+    error: ErrorData | None = None
+
+
+class Replay(_Message, tag="replay"):
+    """Answer to `More`: the next recorded steps; after the `last` the worker asks for real."""
+
+    steps: list[RecordedStep]
+    last: bool
+
+
+class ReceivedStep(_Message):
+    """`RecordedStep` as the worker decodes it."""
+
+    request: bytes
+    items: list[ResultData]
+    error: ErrorData | None = None
+
+
+class ReceivedReplay(_Message, tag="replay"):
+    """`Replay` as the worker decodes it."""
+
+    steps: list[ReceivedStep]
+    last: bool
 
 
 class Stop(_Message, tag="stop"):
@@ -261,8 +311,8 @@ class Serving(_Message, tag="serving"):
     capabilities: Capabilities
 
 
-FromWorker: TypeAlias = Ready | Note | Step | Finalizing | Finished | Failed
-ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop
+FromWorker: TypeAlias = Ready | Note | Step | Finalizing | Finished | Failed | More | Diverged
+ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop | ReceivedReplay
 FromQuantum: TypeAlias = Serving | Executed | Failure
 ToQuantum: TypeAlias = Define | Forget | Execute | Withdraw
 

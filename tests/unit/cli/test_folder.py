@@ -33,8 +33,9 @@ def result():
 
 def test_a_job_is_kept_under_its_name(tmp_path):
     folder = OutFolder(tmp_path / "deep" / "down")
-    kept = folder.keep(result(), b"bundle")
-    assert kept == tmp_path / "deep" / "down" / "20260101-000000-abcdef"
+    folder.begin(b"bundle")
+    kept = folder.keep(result())
+    assert kept == tmp_path / "deep" / "down" / folder.job_id
     assert sorted(path.name for path in kept.iterdir()) == ["bundle.bin", "log.txt", "metrics.csv", "result.json"]
     assert json.loads((kept / "result.json").read_text()) == result().to_dict()
     assert (kept / "log.txt").read_text() == "one\ntwo\n"
@@ -43,7 +44,7 @@ def test_a_job_is_kept_under_its_name(tmp_path):
 
 def test_nothing_else_is_left_beside_it(tmp_path):
     folder = OutFolder(tmp_path)
-    kept = folder.keep(result(), b"")
+    kept = folder.keep(result())
     folder.discard()
     assert list(tmp_path.iterdir()) == [kept]
 
@@ -51,6 +52,25 @@ def test_nothing_else_is_left_beside_it(tmp_path):
 def test_what_was_made_for_a_job_that_never_ran_is_removed(tmp_path):
     OutFolder(tmp_path / "deep" / "down").discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_that_has_a_journal_is_kept_whatever_becomes_of_it(tmp_path):
+    folder = OutFolder(tmp_path)
+    folder.begin(b"bundle")
+    folder.journal.write_bytes(b"steps")
+    folder.discard()
+    assert sorted(path.name for path in folder.folder.iterdir()) == ["bundle.bin", "journal.bin"]
+    again = OutFolder(tmp_path, folder.job_id)
+    assert (again.journal, again.resumed) == (folder.journal, True)
+
+
+@pytest.mark.parametrize("name", ["20260101-000000-abcdef", "", "..", "../elsewhere"])
+def test_a_job_that_was_not_kept_cannot_be_resumed(tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "journal.bin").touch()
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(InvalidInput, match="keeps no journal of a job"):
+        OutFolder(tmp_path / "kept", name)
 
 
 def test_a_folder_that_was_there_before_stays(tmp_path):

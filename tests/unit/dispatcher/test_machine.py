@@ -655,9 +655,9 @@ def test_late_answers_are_not_heeded(make_machine):
 
 HAPPENINGS = {
     "ready": lambda machine, now: machine.on_message(Ready(1, 42, "process"), now),
-    "step": lambda machine, now: machine.on_message(make_step(machine._number + 1, programs=[]), now),
+    "step": lambda machine, now: machine.on_message(make_step(machine.number + 1, programs=[]), now),
     "first step": lambda machine, now: machine.on_message(make_step(1), now),
-    "bad step": lambda machine, now: machine.on_message(make_step(machine._number + 1, shots=0), now),
+    "bad step": lambda machine, now: machine.on_message(make_step(machine.number + 1, shots=0), now),
     "note": lambda machine, now: machine.on_message(Note([("energy", 1.0)], ["x"]), now),
     "finalizing": lambda machine, now: machine.on_message(Finalizing(), now),
     "finished": lambda machine, now: machine.on_message(Finished(VALUE), now),

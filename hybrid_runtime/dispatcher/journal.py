@@ -1,0 +1,368 @@
+"""The append-only record of a job's steps: the source of resume, replay, progress and accounting.
+
+A journal is a file header and then frames, each a marker, the length and CRC-32 of its payload, and the
+payload: one record in MessagePack. `docs/reference/journal.md` gives the format.
+
+The file is written through a shared memory mapping of space that was allocated beforehand. A record is in the
+kernel's hands as soon as it is copied there, so the death of any process loses nothing that was appended, and
+appending costs no system call; power failure loses what `fsync` has not yet covered.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+import threading
+import time
+import zlib
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from hybrid_runtime.errors import ErrorData, JournalError, JournalFull
+from hybrid_runtime.limits import Limits
+from hybrid_runtime.program import Program
+from hybrid_runtime.protocol.messages import Capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+JOURNAL_VERSION = 1
+HEADER = b"HYBRIDJ" + bytes([JOURNAL_VERSION])
+_FRAME = struct.Struct("<HII")
+_MARK = 0x4A51
+_MARK_BYTES = struct.pack("<H", _MARK)
+_FIRST_SPACE = 256 * 1024
+_MOST_SPACE = 16 * 1024 * 1024
+MAX_RECORD_BYTES = 128 * 1024 * 1024
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class Began(_Record, tag="began", frozen=True):
+    """First record: what the job is."""
+
+    job_id: str
+    bundle_hash: str
+    environment: str
+    seed: int
+    shots: int
+    limits: Limits
+    parameters: bytes
+    backend: Capabilities
+
+
+class Defined(_Record, tag="program", frozen=True):
+    """A program that requests refer to by its hash."""
+
+    hash: bytes
+    program: Program
+
+
+class Stepped(_Record, tag="step", frozen=True, gc=False):
+    """A step that was answered: what was asked, in the form of `protocol.replay.canonical`, and the results as the
+    quantum runtime encoded them.
+    """
+
+    number: int
+    request: bytes
+    items: msgspec.Raw
+    shots: int
+    duration_s: float
+
+
+class Turned(_Record, tag="refused", frozen=True):
+    """A step that was refused: the algorithm was told, and went on."""
+
+    number: int
+    request: bytes
+    error: ErrorData
+
+
+class Noted(_Record, tag="note", frozen=True):
+    """Metrics and log lines that came before or with the request of the next step."""
+
+    metrics: list[tuple[str, float]]
+    logs: list[str]
+
+
+class Resumed(_Record, tag="resumed", frozen=True):
+    """The job is taken up again after an interruption; notes since its newest step, `number`, are taken back."""
+
+    number: int
+    why: str
+
+
+class Steered(_Record, tag="steered", frozen=True):
+    """A command of the job's user: `cancel` or `kill`."""
+
+    command: str
+
+
+class Over(_Record, tag="over", frozen=True):
+    """Last record: how the job ended."""
+
+    state: str
+    stop_reason: str
+    value: bytes
+    error: ErrorData | None
+
+
+Record: TypeAlias = Began | Defined | Stepped | Turned | Noted | Resumed | Steered | Over
+
+
+class Fsync(StrEnum):
+    """When a journal is forced to the disk: this bounds what a power failure can take."""
+
+    STEP = "step"  # before each step's results are delivered
+    GROUP = "group"  # every 50 ms
+    NEVER = "never"  # when the kernel sees fit
+
+
+GROUP_S = 0.05
+_LOOK_AGAIN_S = 0.02
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Record)
+_crc32 = zlib.crc32
+
+
+class Journal:
+    """A journal open for appending, by this process alone.
+
+    Args:
+        path: The file; made when it does not exist, continued (its torn tail cut) when it does.
+        fsync: When to force it to the disk.
+
+    Raises:
+        JournalError: the file is corrupt, in use, or cannot be written.
+        JournalFull: there is no space.
+    """
+
+    def __init__(self, path: Path, fsync: Fsync = Fsync.GROUP) -> None:
+        self.path = path
+        self._fsync = fsync
+        self._fd = _open_locked(path)
+        self._map: mmap.mmap | None = None
+        self._space = 0
+        self._synced = 0
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        try:
+            self._end = valid_end(path)
+            self._grow(len(HEADER))
+        except JournalError:
+            os.close(self._fd)
+            raise
+        assert self._map is not None
+        if self._end == 0:
+            self._map[: len(HEADER)] = HEADER
+            self._end = len(HEADER)
+        # What is beyond the end may be left of a torn record: the next one must not seem to run into it.
+        self._clear_tail()
+        if fsync is Fsync.GROUP:
+            self._thread = threading.Thread(target=self._sync_groups, name="journal-fsync", daemon=True)
+            self._thread.start()
+
+    @property
+    def end(self) -> int:
+        """The offset at which the next record will stand."""
+        return self._end
+
+    def _grow(self, room: int) -> None:
+        """Allocate space for at least `room` more bytes, and map it."""
+        wanted = max(_FIRST_SPACE, min(_MOST_SPACE, self._end), room)
+        size = self._end + wanted
+        try:
+            os.posix_fallocate(self._fd, 0, size)
+        except OSError as error:
+            text = f"no space for the journal {self.path}: {error.strerror}; make space, then resume the job"
+            raise JournalFull(text) from error
+        if self._map is not None:
+            self._map.close()
+        self._map = mmap.mmap(self._fd, size)
+        self._space = size
+
+    def _clear_tail(self) -> None:
+        assert self._map is not None
+        tail = self._map[self._end : self._space]
+        if tail.count(0) != len(tail):
+            self._map[self._end : self._space] = bytes(self._space - self._end)
+
+    def append(self, record: Record) -> None:
+        """Add a record; it outlives this process from here on.
+
+        Raises:
+            JournalFull: there is no space; nothing was added.
+        """
+        payload = _encode(record)
+        size = len(payload)
+        start = self._end
+        end = start + 10 + size
+        if end > self._space:
+            self._grow(10 + size)
+        # The frame's head goes in last: until then a reader sees the old end.
+        self._map[start + 10 : end] = payload  # type: ignore[index]
+        self._map[start : start + 10] = _FRAME.pack(_MARK, size, _crc32(payload))  # type: ignore[index]
+        self._end = end
+
+    def deliver(self) -> None:
+        """Called before a step's results are given to the algorithm.
+
+        Raises:
+            JournalError: with `Fsync.STEP`, the disk did not take them.
+        """
+        if self._fsync is Fsync.STEP:
+            try:
+                self.sync()
+            except OSError as error:
+                raise JournalError(f"{self.path} cannot be forced to the disk: {error.strerror}") from error
+
+    def sync(self) -> None:
+        """Force everything appended to the disk."""
+        end = self._end
+        os.fdatasync(self._fd)
+        self._synced = end
+
+    def _sync_groups(self) -> None:
+        while not self._closing.wait(GROUP_S):
+            if self._synced != self._end:
+                self.sync()
+
+    def close(self) -> None:
+        """Give back the space that was not used, and close the file. Closing twice is allowed."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        os.ftruncate(self._fd, self._end)
+        if self._fsync is not Fsync.NEVER:
+            os.fsync(self._fd)
+        os.close(self._fd)
+
+
+def _open_locked(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise JournalError(f"{path} is in use: its job is still running; wait for it, or cancel it") from None
+    return fd
+
+
+def wait_until_free(path: Path, patience_s: float) -> None:
+    """Wait until no process has the journal open for appending.
+
+    Raises:
+        JournalError: one still has after `patience_s`.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            os.close(_open_locked(path))
+        except JournalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return
+
+
+def read(path: Path, until: int | None = None) -> Iterator[Record]:
+    """The records of a journal that stand before offset `until`, in order; a torn tail is left out.
+
+    Raises:
+        JournalError: it is not a journal, or is corrupt before its end; the text gives the offset.
+    """
+    with _Content(path) as content:
+        for start, end in _frames(content, path):
+            if until is not None and end > until:
+                return
+            try:
+                # A copy: what is decoded may refer to its bytes for longer than the file is mapped.
+                yield _decoder.decode(bytes(content[start:end]))
+            except msgspec.DecodeError as error:
+                raise JournalError(f"{path} is corrupt at offset {start}: {error}") from error
+
+
+def valid_end(path: Path) -> int:
+    """Offset at which the last whole record ends.
+
+    Raises:
+        JournalError: as `read`.
+    """
+    with _Content(path) as content:
+        end = len(HEADER) if len(content) >= len(HEADER) else 0
+        for _, at in _frames(content, path):
+            end = at
+        return end
+
+
+class _Content:
+    """The content of a journal, mapped while this is entered."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                self.map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else None
+        except OSError as error:
+            raise JournalError(f"{path} cannot be read: {error.strerror}") from error
+
+    def __enter__(self) -> memoryview:
+        self.view = memoryview(self.map if self.map is not None else b"")
+        return self.view
+
+    def __exit__(self, *_: object) -> None:
+        self.view.release()
+        if self.map is not None:
+            self.map.close()
+
+
+def _frames(content: memoryview, path: Path) -> Iterator[tuple[int, int]]:
+    """Start and end of each payload, up to the end or a torn tail."""
+    size = len(content)
+    if bytes(content[: len(HEADER)]) != HEADER[: min(size, len(HEADER))]:
+        head = bytes(content[:8])
+        if head[:7] == HEADER[:7]:
+            raise JournalError(f"{path} is a journal of version {head[7]}; this release reads {JOURNAL_VERSION}")
+        raise JournalError(f"{path} is not a journal")
+    at = len(HEADER)
+    while at + _FRAME.size <= size:
+        mark, length, crc = _FRAME.unpack_from(content, at)
+        start = at + _FRAME.size
+        end = start + length
+        if mark != _MARK or end > size or _crc32(content[start:end]) != crc:
+            if _record_after(content, at + 1):
+                raise JournalError(f"{path} is corrupt at offset {at}: restore it from a copy")
+            return
+        yield start, end
+        at = end
+
+
+def _record_after(content: memoryview, at: int) -> bool:
+    """Whether a whole record stands anywhere at or after this offset: then what is before it is no torn tail."""
+    data = content.obj
+    size = len(content)
+    while True:
+        at = data.find(_MARK_BYTES, at)  # type: ignore[attr-defined]
+        if at < 0 or at + _FRAME.size > size:
+            return False
+        _, length, crc = _FRAME.unpack_from(content, at)
+        start = at + _FRAME.size
+        if 0 < length <= size - start and _crc32(content[start : start + length]) == crc:
+            return True
+        at += 1

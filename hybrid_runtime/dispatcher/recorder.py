@@ -1,0 +1,193 @@
+"""Writes one job's steps to its journal, and opens it again to go on."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hybrid_runtime.dispatcher.journal import (
+    Began,
+    Defined,
+    Fsync,
+    Journal,
+    Noted,
+    Over,
+    Record,
+    Resumed,
+    Steered,
+    Stepped,
+    Turned,
+    read,
+)
+from hybrid_runtime.errors import ErrorData, JournalError
+from hybrid_runtime.protocol.bundles import content_hash
+from hybrid_runtime.protocol.replay import canonical, program_hash
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from hybrid_runtime.program import Program
+    from hybrid_runtime.protocol.control import Ended, Submit
+    from hybrid_runtime.protocol.messages import Capabilities, Step
+
+# Why a job is taken up again when its worker was lost.
+WORKER_LOST = "worker lost"
+
+
+class Survey(NamedTuple):
+    """What a journal says about its job as a whole.
+
+    Attributes:
+        began: What the job is; None in an empty journal.
+        steps: Steps answered.
+        over: How it ended; None when it was interrupted.
+        lost_at: After how many steps the worker was lost, when that is why the job was taken up the last time.
+    """
+
+    began: Began | None
+    steps: int
+    over: Over | None
+    lost_at: int | None
+
+
+def survey(path: Path) -> Survey:
+    """Look through a journal.
+
+    Raises:
+        JournalError: it cannot be read or is corrupt.
+    """
+    began = over = lost_at = None
+    steps = 0
+    for record in read(path):
+        kind = type(record)
+        if kind is Stepped:
+            steps += 1
+        elif isinstance(record, Began):
+            began = record
+        elif isinstance(record, Over):
+            over = record
+        elif isinstance(record, Resumed):
+            over = None
+            lost_at = record.number if record.why == WORKER_LOST else None
+    return Survey(began, steps, over, lost_at)
+
+
+class Recorder:
+    """Keeps one job's journal, from the dispatcher's side; its methods that return nothing raise `JournalError`.
+
+    Args:
+        submit: The job, which names its journal.
+        backend: The backend that runs it.
+
+    Raises:
+        JournalError: the journal cannot be written or read, or is another job's, or the job has completed.
+
+    Attributes:
+        steps: Steps in the journal.
+        past: Offset up to which the journal holds what happened before; 0 for a new job.
+    """
+
+    def __init__(self, submit: Submit, backend: Capabilities) -> None:
+        self.path = Path(submit.journal)
+        self._journal = Journal(self.path, Fsync(submit.fsync))
+        self._append = self._journal.append
+        self._hashes: dict[int, bytes] = {}
+        self._defined: set[bytes] = set()
+        self._request = b""
+        self.steps = 0
+        self.past = 0
+        self._lost_at: int | None = None
+        try:
+            self._open(submit, backend)
+        except JournalError:
+            self._journal.close()
+            raise
+
+    def _open(self, submit: Submit, backend: Capabilities) -> None:
+        known = survey(self.path)
+        if known.began is None:
+            hashed, environment = content_hash(submit.bundle), f"python {platform.python_version()}"
+            job_id, seed, shots, limits = submit.job_id, submit.seed, submit.shots, submit.limits
+            self._append(Began(job_id, hashed, environment, seed, shots, limits, submit.parameters, backend))
+            return
+        if not submit.resume or known.began.job_id != submit.job_id:
+            raise JournalError(f"{self.path} holds job {known.began.job_id} already: name another file")
+        refuse_completed(known, self.path)
+        self.past = self._journal.end
+        self.steps = known.steps
+        self._append(Resumed(known.steps, submit.resume))
+        if submit.resume == WORKER_LOST:
+            self._lost_at = known.steps
+
+    @property
+    def may_replay(self) -> bool:
+        """Whether a lost worker's job is to begin anew: not when that has just been tried, without any step since."""
+        return self._lost_at != self.steps
+
+    def define(self, programs: list[tuple[int, Program]]) -> None:
+        """The worker defined these programs, by its own numbers."""
+        for number, program in programs:
+            name = self._hashes[number] = program_hash(program)
+            if name not in self._defined:
+                self._defined.add(name)
+                self._append(Defined(name, program))
+
+    def forget(self, numbers: list[int]) -> None:
+        """The worker has no more use for these."""
+        for number in numbers:
+            name = self._hashes.pop(number, None)
+            if name is not None:
+                self._defined.discard(name)
+
+    def asked(self, step: Step) -> None:
+        """A step was asked for; it is kept when it is answered."""
+        self._request = canonical(step.calls, self._hashes)
+
+    def stepped(self, number: int, items: msgspec.Raw, shots: int, duration_s: float) -> None:
+        """The step asked for was executed; its results are about to be delivered."""
+        self._append(Stepped(number, self._request, items, shots, duration_s))
+        self._journal.deliver()
+        self.steps += 1
+
+    def turned(self, number: int, error: ErrorData) -> None:
+        """The step asked for is refused; the algorithm is about to be told."""
+        self._append(Turned(number, self._request, error))
+        self._journal.deliver()
+
+    def noted(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
+        """Metrics and log lines came."""
+        self._append(Noted(metrics, logs))
+
+    def noted_last(self, metrics: list[tuple[str, float]], logs: list[str]) -> str | None:
+        """Those came with the algorithm's end, if any; why they are not in the journal, if they are not."""
+        return self._quietly(Noted(metrics, logs)) if metrics or logs else None
+
+    def steered(self, command: str) -> str | None:
+        """The user gave a command; why it is not in the journal, if it is not."""
+        return self._quietly(Steered(command))
+
+    def over(self, report: Ended) -> str | None:
+        """The job is over; why that is not in the journal, if it is not."""
+        return self._quietly(Over(report.state.value, report.stop_reason.value, report.value, report.error))
+
+    def _quietly(self, record: Record) -> str | None:
+        try:
+            self._append(record)
+        except JournalError as error:
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self._journal.close()
+
+
+def refuse_completed(known: Survey, path: Path) -> None:
+    """Refuse to resume a job that has nothing left to do.
+
+    Raises:
+        JournalError: it has completed.
+    """
+    if known.over is not None and known.over.state == "completed":
+        raise JournalError(f"the job of {path} has completed: there is nothing to resume; its result is beside it")

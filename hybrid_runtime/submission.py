@@ -1,0 +1,136 @@
+"""A job as it is given to a dispatcher: made from what a user wrote, or from the journal of a former run."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from hybrid_runtime.bundle import as_bundle
+from hybrid_runtime.dispatcher.journal import Fsync, wait_until_free
+from hybrid_runtime.dispatcher.recorder import refuse_completed, survey
+from hybrid_runtime.errors import InvalidInput, JournalError, ResultNotEncodable
+from hybrid_runtime.limits import Limits
+from hybrid_runtime.protocol.bundles import encode_bundle
+from hybrid_runtime.protocol.control import Submit
+from hybrid_runtime.values import encode_value
+
+DEFAULT_SHOTS = 1024
+MAX_SHOTS = 10_000_000
+# A runtime that was left by its client needs a moment to end.
+_PATIENCE_S = 10.0
+
+
+def new_job_id() -> str:
+    """A name for a job: the time it was made, so that names sort, and something random."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def new_job(
+    algorithm: Any,
+    *,
+    parameters: Mapping[str, Any] | None,
+    shots: int,
+    seed: int | None,
+    limits: Limits | None,
+) -> Submit:
+    """A new job, without a journal; the arguments are those of `Client.submit`.
+
+    Raises:
+        InvalidInput: one of these cannot be used.
+    """
+    shots = whole("shots", shots, 1, MAX_SHOTS)
+    seed = secrets.randbits(32) if seed is None else whole("seed", seed, 0, (1 << 63) - 1)
+    if limits is None:
+        limits = Limits()
+    elif not isinstance(limits, Limits):
+        raise InvalidInput(f"limits are given as Limits(steps=…, …), not as {type(limits).__name__}")
+    given = _encoded(parameters)
+    return Submit(new_job_id(), encode_bundle(as_bundle(algorithm)), given, seed, shots, limits)
+
+
+def resumed_job(algorithm: Any, journal: Path, fsync: str = Fsync.GROUP) -> Submit:
+    """The job of a journal, to be taken up after its last step; everything but the algorithm is as it was.
+
+    Raises:
+        JournalError: the journal cannot be read, its job is still running, or there is nothing left to do.
+    """
+    if not journal.is_file():
+        raise JournalError(f"there is no journal {journal}: nothing can be resumed from it")
+    wait_until_free(journal, _PATIENCE_S)
+    known = survey(journal)
+    began = known.began
+    if began is None:
+        raise JournalError(f"{journal} is empty: its job never began; run it anew")
+    refuse_completed(known, journal)
+    return Submit(
+        began.job_id,
+        encode_bundle(as_bundle(algorithm)),
+        began.parameters,
+        began.seed,
+        began.shots,
+        began.limits,
+        str(journal.absolute()),
+        checked_fsync(fsync),
+        "asked",
+    )
+
+
+def checked_fsync(fsync: str) -> str:
+    """The value of an option that says when a journal is forced to the disk.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if fsync not in Fsync.__members__.values():
+        raise InvalidInput(f"fsync is one of {', '.join(Fsync)}, not {fsync!r:.40}")
+    return str(fsync)
+
+
+def whole(name: str, value: Any, least: int, most: int) -> int:
+    """The value as an int.
+
+    Raises:
+        InvalidInput: it is no whole number, or out of range.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
+        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value!r:.60}")
+    return int(value)
+
+
+def writable(path: str | Path) -> Path:
+    """The absolute path of a file that can be written; an empty one is made.
+
+    Raises:
+        InvalidInput: it cannot.
+    """
+    try:
+        Path(path).open("w").close()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}; name another file for the trace") from error
+    return Path(path).absolute()
+
+
+def as_json(options: Mapping[str, Any] | None) -> str:
+    """A backend's options as a driver's process is given them.
+
+    Raises:
+        InvalidInput: they are not plain values by name.
+    """
+    try:
+        return json.dumps(dict(options or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the backend's options are plain values by name: {error}") from None
+
+
+def _encoded(parameters: Any) -> bytes:
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise InvalidInput(f"parameters are given as a dictionary, not as {type(parameters).__name__}")
+    try:
+        return encode_value(dict(parameters or {}), "parameters")
+    except ResultNotEncodable as error:
+        raise InvalidInput(str(error)) from None
