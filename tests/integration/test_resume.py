@@ -166,9 +166,11 @@ def test_a_job_whose_worker_is_killed_ends_as_if_nothing_had_happened(source, un
 
 
 @pytest.mark.parametrize(
-    "strike", [kill_quantum_runtime, kill_dispatcher, kill_everything], ids=lambda one: one.__name__
+    ("strike", "name", "method"),
+    [(kill_everything, *case) for case in CASES]
+    + [(strike, *case) for strike in (kill_quantum_runtime, kill_dispatcher) for case in CASES[:3]],
+    ids=lambda value: getattr(value, "__name__", value),
 )
-@pytest.mark.parametrize(("name", "method"), CASES, ids=lambda value: value)
 def test_a_resumed_job_ends_as_if_nothing_had_happened(source, undisturbed, tmp_path, name, method, strike):
     wanted = undisturbed(name, method)
     journal = tmp_path / "journal.bin"
