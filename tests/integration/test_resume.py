@@ -225,15 +225,16 @@ def test_an_algorithm_that_does_something_else_is_told_what(tmp_path):
     journal = tmp_path / "journal.bin"
     with Client("null", preload=QUICK) as client:
         file.write_text(text.replace("ANGLES", "[0.5, 1.5]"))
-        assert client.run(str(file), journal=journal).error.kind == "ValueError"
+        assert "ValueError" in str(client.run(str(file), journal=journal).error)
         file.write_text(text.replace("ANGLES", "[0.5, 2.5]"))
         error = client.resume(str(file), journal).result().error
+        assert error is not None
         assert error.kind == "ReplayDiverged"
         assert "step 2 was 1 circuit" in error.text
         assert "at 1.5); now it asks for 1 circuit" in error.text
         assert "at 2.5)" in error.text
         file.write_text(text.replace("ANGLES", "[0.5]").replace("raise ValueError('over')", "return 1"))
         error = client.resume(str(file), journal).result().error
-        assert "now it ends" in error.text
+        assert "now it ends" in str(error)
         file.write_text(text.replace("ANGLES", "[0.5, 1.5, 2.5]").replace("raise ValueError('over')", "return 1"))
         assert client.resume(str(file), journal).result().value == 1

@@ -17,6 +17,7 @@ from hybrid_runtime.dispatcher.journal import (
     Fsync,
     Journal,
     Noted,
+    Record,
     Resumed,
     Stepped,
     read,
@@ -25,7 +26,7 @@ from hybrid_runtime.dispatcher.journal import (
 )
 from hybrid_runtime.errors import JournalError, JournalFull
 
-RECORDS = [
+RECORDS: list[Record] = [
     Resumed(0, "asked"),
     Noted([("energy", -1.5)], ["a line"]),
     Stepped(1, b"request", msgspec.Raw(b"\x91\x01"), 10, 0.5),
@@ -182,6 +183,6 @@ def test_the_death_of_its_writer_loses_nothing(tmp_path):
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code, str(path)], env=environment).returncode == -signal.SIGKILL
-    assert [record.metrics[0][1] for record in read(path)] == list(range(1000))
+    assert list(read(path)) == [Noted([("n", float(number))], []) for number in range(1000)]
     write(path, RECORDS)
     assert list(read(path))[1000:] == RECORDS

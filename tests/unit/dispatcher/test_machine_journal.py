@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -50,7 +51,7 @@ def make(path: Path) -> Iterator[Make]:
     """Makes the machine of a job with a journal at `path`; a former one's recorder is closed."""
     recorders: list[Recorder] = []
 
-    def make(resume: str = "", **limits: float) -> Machine:
+    def make(resume: str = "", **limits: Any) -> Machine:
         for recorder in recorders:
             recorder.close()
         submit = Submit("job", b"bundle", encode_value({}), 7, 10, Limits(**limits), str(path), "never", resume)
