@@ -8,7 +8,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from hybrid_runtime.bench.placement import Placement, started
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 Record = Callable[[Sequence[float]], None]
 
@@ -50,14 +50,14 @@ def record(benchmark: BenchmarkFixture) -> Record:
 
 
 @pytest.fixture(scope="module")
-def null_runtime() -> Iterator[Client]:
+def null_runtime() -> Iterator[LocalRuntime]:
     """A runtime whose backend answers at once; the kernel chooses the cores."""
     with started("null", Placement.FREE) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def emulator_runtime() -> Iterator[Client]:
+def emulator_runtime() -> Iterator[LocalRuntime]:
     """A runtime with the emulator; the kernel chooses the cores."""
     with started("qulacs", Placement.FREE) as client:
         yield client

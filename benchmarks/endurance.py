@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
-from hybrid_runtime import Client, JobResult, Limits
+from hybrid_runtime import JobResult, Limits, LocalRuntime
 from hybrid_runtime.local import Job
 from hybrid_runtime.protocol.bundles import Bundle
 
@@ -67,7 +67,7 @@ class Held(NamedTuple):
 class Runtime:
     """A client, and a view of the processes behind it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: LocalRuntime) -> None:
         self.client = client
         self.isolation = ""
         version = ".".join(map(str, sys.version_info[:2]))
@@ -147,7 +147,7 @@ def _own_kib(pid: int) -> int:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    with Client("null", warm=2) as client:
+    with LocalRuntime("null", warm=2) as client:
         runtime = Runtime(client)
         runtime.run(60)
         print("after 60 jobs:", runtime.settled())

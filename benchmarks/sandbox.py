@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hybrid_runtime import Client
+from hybrid_runtime import LocalRuntime
 from hybrid_runtime.classical.isolation import available
 from hybrid_runtime.classical.pool import Pool, WorkerHandle
 from hybrid_runtime.protocol.bundles import Bundle
@@ -90,7 +90,7 @@ def jobs(level: str, count: int) -> dict[str, list[float]]:
     first = b"from hybrid_runtime import hybrid, Circuit\n@hybrid\ndef algorithm(context):\n    context.run(Circuit("
     text = b'"version 3.0\\nqubit[1] q\\nbit[1] b\\nH q[0]\\nb = measure q"))\n'
     warm = Bundle(python=bundle.python, entry="a.py", files={"a.py": first + text})
-    with Client("null", isolation=level, warm=2) as client:
+    with LocalRuntime("null", isolation=level, warm=2) as client:
         client.run(warm)
         started = [client.run(warm).timing.initialize_s for _ in range(count)]
         calls = [client.run(bundle).value for _ in range(3)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hybrid_runtime.bench import loops
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record
@@ -16,7 +16,7 @@ NAMES = ("vqe", "qaoa")
 
 
 @pytest.fixture(scope="module")
-def turns(emulator_runtime: Client) -> dict[str, loops.Turns]:
+def turns(emulator_runtime: LocalRuntime) -> dict[str, loops.Turns]:
     """Both ways by turns."""
     return {name: loops.by_turns(emulator_runtime, name, 10) for name in NAMES}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.bench import startup
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record
 
 
-def test_warm_initialization(null_runtime: Client, record: Record) -> None:
+def test_warm_initialization(null_runtime: LocalRuntime, record: Record) -> None:
     """Bundle handed to a waiting worker until its first circuit is received."""
     record(startup.jobs(null_runtime, 100).initialize)
 

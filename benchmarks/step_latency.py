@@ -8,7 +8,7 @@ import pytest
 
 from hybrid_runtime.bench import steps
 from hybrid_runtime.bench.placement import Placement, possible
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record
@@ -28,6 +28,6 @@ def test_step(channel: str, placement: Placement, record: Record) -> None:
 
 
 @pytest.mark.parametrize("slots", steps.SLOTS)
-def test_payload(null_runtime: Client, slots: int, record: Record) -> None:
+def test_payload(null_runtime: LocalRuntime, slots: int, record: Record) -> None:
     """So many parameters in each step."""
     record([time * 1e-9 for time in steps.take(null_runtime, STEPS, slots=slots).times])

@@ -9,7 +9,7 @@ import pytest
 
 from hybrid_runtime.bench import steps
 from hybrid_runtime.bench.placement import Placement, confined
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_step(tmp_path: Path, traced: bool, record: Record) -> None:
     """All processes on one core, where the difference is not lost among wake-ups."""
     with confined(Placement.SAME_CORE):
-        client = Client("null", trace=tmp_path / "trace.json" if traced else None)
+        client = LocalRuntime("null", trace=tmp_path / "trace.json" if traced else None)
     with client:
         times = [time * 1e-9 for _ in range(3) for time in steps.take(client, 5000).times]
     record(times)

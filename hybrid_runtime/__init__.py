@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from hybrid_runtime.context import Context
     from hybrid_runtime.job import JobResult
     from hybrid_runtime.limits import Limits, StopReason
-    from hybrid_runtime.local import Client, run
+    from hybrid_runtime.local import LocalRuntime, run
 
 # Where each public name lives. They are loaded on first use, so that importing the package in a
 # fresh interpreter, or in a worker, costs next to nothing.
 _HOMES = {
     "Circuit": "circuit",
-    "Client": "local",
+    "LocalRuntime": "local",
     "Context": "context",
     "Done": "algorithm",
     "History": "algorithm",
@@ -44,13 +44,13 @@ _HOMES = {
 
 __all__ = [
     "Circuit",
-    "Client",
     "Context",
     "Done",
     "History",
     "HybridAlgorithm",
     "JobResult",
     "Limits",
+    "LocalRuntime",
     "QuantumResult",
     "StopExecution",
     "StopReason",

@@ -60,9 +60,9 @@ Event = Progress | Log
 
 
 class Job:
-    """A job given to a `Client`; its events and result arrive as they are asked for."""
+    """A job given to a `LocalRuntime`; its events and result arrive as they are asked for."""
 
-    def __init__(self, client: Client, submit: Submit) -> None:
+    def __init__(self, client: LocalRuntime, submit: Submit) -> None:
         self._client = client
         self._submit = submit
         self.job_id = submit.job_id
@@ -138,7 +138,7 @@ class Job:
         return f"<Job {self.job_id} {self.state.value}>"
 
 
-class Client:
+class LocalRuntime:
     """A runtime on this machine that stays up for many jobs: workers are warm from the second one on.
 
     Use it as a context manager, or call `close`. It belongs to one thread.
@@ -271,7 +271,7 @@ class Client:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise InvalidInput("this Client has been closed: make another")
+            raise InvalidInput("this LocalRuntime has been closed: make another")
 
     def _lost(self) -> InternalError:
         try:
@@ -328,7 +328,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self.backend_name}, {len(self._jobs)} jobs under way>"
+        return f"<LocalRuntime of {self.backend_name}, {len(self._jobs)} jobs under way>"
 
 
 def wait(job: Job, on_event: Callable[[Event], None] | None = None) -> JobResult:
@@ -384,13 +384,13 @@ def run(
     Args:
         algorithm: A `HybridAlgorithm` subclass, a function marked `@hybrid`, or the path of a file.
         backend: Name of the quantum backend.
-        isolation: How far the algorithm is kept apart: see `Client`.
+        isolation: How far the algorithm is kept apart: see `LocalRuntime`.
 
-    The others are those of `Client.submit`.
+    The others are those of `LocalRuntime.submit`.
 
     Raises:
         InvalidInput: something given cannot be used.
         BackendUnknown: no backend has that name.
     """
-    with Client(backend, isolation=isolation) as client:
+    with LocalRuntime(backend, isolation=isolation) as client:
         return client.run(algorithm, parameters=parameters, shots=shots, seed=seed, limits=limits)

@@ -38,7 +38,7 @@ def new_job(
     seed: int | None,
     limits: Limits | None,
 ) -> Submit:
-    """A new job, without a journal; the arguments are those of `Client.submit`.
+    """A new job, without a journal; the arguments are those of `LocalRuntime.submit`.
 
     Raises:
         InvalidInput: one of these cannot be used.

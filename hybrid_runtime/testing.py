@@ -9,7 +9,7 @@
         assert outcome.requests[1] == [circuit.bind(theta=0.1)]
 
 No process is started and no backend is needed. `ScriptedDriver` is the double for the other side: a backend
-with a script, for a `Client("scripted", options={"answers": […]})` or for tests of a quantum runtime.
+with a script, for a `LocalRuntime("scripted", options={"answers": […]})` or for tests of a quantum runtime.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hybrid_runtime.bench import alone
 from hybrid_runtime.bench.placement import ALGORITHMS
 
 if TYPE_CHECKING:
-    from hybrid_runtime.local import Client
+    from hybrid_runtime.local import LocalRuntime
 
 EVALUATIONS = 200
 QUBITS = (2, 5, 10)
@@ -48,7 +48,7 @@ class Turns(NamedTuple):
     found: list[dict[str, Any]]
 
 
-def by_turns(client: Client, loop: str, count: int) -> Turns:
+def by_turns(client: LocalRuntime, loop: str, count: int) -> Turns:
     """Run a loop by turns with the runtime and without, so that a change of the machine's speed meets both."""
     parameters = {"loop": loop, "evaluations": EVALUATIONS}
     task = alone.Loop(loop, EVALUATIONS, repetitions=1, seed=_SEED, shots=_SHOTS)
@@ -68,7 +68,7 @@ def by_turns(client: Client, loop: str, count: int) -> Turns:
     return turns
 
 
-def compare(client: Client, loop: str, count: int) -> Comparison:
+def compare(client: LocalRuntime, loop: str, count: int) -> Comparison:
     """What came of so many turns."""
     turns = by_turns(client, loop, count)
     runtime_s, alone_s = statistics.median(turns.with_runtime), statistics.median(turns.without)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybrid_runtime.local import PRELOAD, Client
+from hybrid_runtime.local import PRELOAD, LocalRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +73,10 @@ def confined(placement: Placement) -> Iterator[None]:
 
 
 @contextmanager
-def started(backend: str, placement: Placement, *, preload: tuple[str, ...] = PRELOAD) -> Iterator[Client]:
+def started(backend: str, placement: Placement, *, preload: tuple[str, ...] = PRELOAD) -> Iterator[LocalRuntime]:
     """A runtime with its processes placed; the measuring process itself stays where it is."""
     with confined(placement):
-        client = Client(backend, preload=preload)
+        client = LocalRuntime(backend, preload=preload)
     with client:
         if placement is Placement.SPREAD:
             client.run(f"{SHORT_JOBS}:first_circuit").raise_for_error()  # by now every process is there

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hybrid_runtime.bench.placement import SHORT_JOBS
 from hybrid_runtime.classical.pool import Pool
 from hybrid_runtime.errors import InternalError
-from hybrid_runtime.local import PRELOAD, Client
+from hybrid_runtime.local import PRELOAD, LocalRuntime
 
 # The runtime is left alone for so long before each job, and each job thinks for so long: by then the pool has
 # replaced the last worker, and what is measured is not how quickly jobs can follow each other.
@@ -27,7 +27,7 @@ class Jobs(NamedTuple):
     isolation: str
 
 
-def jobs(client: Client, count: int) -> Jobs:
+def jobs(client: LocalRuntime, count: int) -> Jobs:
     """Jobs on a runtime that is up and has had time to replace the last worker."""
     initialize, terminate, isolation = [], [], ""
     for number in range(count + 2):
@@ -45,7 +45,7 @@ def cold(count: int) -> list[float]:
     taken = []
     for _ in range(count):
         start = time.perf_counter()
-        with Client("null") as client:
+        with LocalRuntime("null") as client:
             timing = client.run(f"{SHORT_JOBS}:first_circuit").raise_for_error().timing
             ended = time.perf_counter()
         taken.append(ended - start - (timing.total_s - timing.initialize_s))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hybrid_runtime.bench.plan import Plan
-    from hybrid_runtime.local import Client
+    from hybrid_runtime.local import LocalRuntime
 
 CHANNELS = ("seqpacket", "zeromq")
 SLOTS = (0, 8, 64, 512)
@@ -28,7 +28,7 @@ _REMOTE_REPETITIONS = 2
 
 
 @contextmanager
-def on_channel(channel: str, placement: Placement) -> Iterator[Client]:
+def on_channel(channel: str, placement: Placement) -> Iterator[LocalRuntime]:
     """A runtime with the null backend, which is in a process of this machine whatever the channel to it."""
     with ExitStack() as stack:
         backend = "null"
@@ -52,7 +52,7 @@ class Taken(NamedTuple):
     isolation: str
 
 
-def take(client: Client, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2) -> Taken:
+def take(client: LocalRuntime, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2) -> Taken:
     """So many steps of one job, after those in which caches fill."""
     parameters = {"steps": steps, "slots": slots, "rows": rows, "qubits": qubits}
     warmup = max(min(_WARMUP, steps // 2), 2)
@@ -81,12 +81,12 @@ def _placements(channel: str, plan: Plan) -> list[Placement]:
     return [Placement.FREE] if channel == "zeromq" else [one for one in possible() if one is not Placement.SPREAD]
 
 
-def by_slots(client: Client, plan: Plan) -> dict[str, Quantiles]:
+def by_slots(client: LocalRuntime, plan: Plan) -> dict[str, Quantiles]:
     """Steps by how many numbers each sends."""
     return {str(slots): of_nanoseconds(take(client, plan.steps, slots=slots).times) for slots in SLOTS}
 
 
-def by_rows(client: Client, plan: Plan, qubits: int) -> dict[str, Quantiles]:
+def by_rows(client: LocalRuntime, plan: Plan, qubits: int) -> dict[str, Quantiles]:
     """Steps by how many parameter sets each runs."""
     found = {}
     for rows in plan.rows:

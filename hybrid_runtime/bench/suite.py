@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hybrid_runtime.bench.plan import Plan
-    from hybrid_runtime.local import Client
+    from hybrid_runtime.local import LocalRuntime
 
 _BATCH_QUBITS = 4
 
@@ -30,13 +30,13 @@ class Suite:
     def __init__(self, plan: Plan, stack: ExitStack) -> None:
         self._plan = plan
         self._stack = stack
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str, LocalRuntime] = {}
         self._before = machine.watch()
         self.report = Report(
             taken_at=datetime.now(UTC).isoformat(timespec="seconds"), quick=plan.quick, machine=machine.describe()
         )
 
-    def _client(self, backend: str) -> Client:
+    def _client(self, backend: str) -> LocalRuntime:
         """A runtime that the kernel places; it stays up until the end of the run."""
         if backend not in self._clients:
             self._clients[backend] = self._stack.enter_context(started(backend, Placement.FREE))

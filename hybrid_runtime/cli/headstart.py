@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from hybrid_runtime.bundle import bundle_file, split_target
 from hybrid_runtime.cli.preload import preload_of
 from hybrid_runtime.errors import HybridRuntimeError
-from hybrid_runtime.local import DEFAULT_BACKEND, Client
+from hybrid_runtime.local import DEFAULT_BACKEND, LocalRuntime
 from hybrid_runtime.protocol.bundles import Bundle
 
 _BACKEND = ("--backend", "-b")
@@ -38,7 +38,7 @@ class HeadStart:
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        self._client: Client | None = None
+        self._client: LocalRuntime | None = None
         self._wanted: _Wanted | None = None
         target = _target(arguments)
         if target is None or not {*arguments}.isdisjoint(_NO_JOB):
@@ -60,7 +60,7 @@ class HeadStart:
         *,
         isolation: str | None = None,
         trace: Path | None = None,
-    ) -> Client:
+    ) -> LocalRuntime:
         """The runtime for this bundle; whoever takes it closes it."""
         wanted = _Wanted(backend, isolation, preload_of(bundle))
         if self._client is None or wanted != self._wanted or options or trace:
@@ -76,9 +76,9 @@ class HeadStart:
             self._client = None
 
 
-def _start(wanted: _Wanted, options: Mapping[str, Any] | None = None, *, trace: Path | None = None) -> Client:
+def _start(wanted: _Wanted, options: Mapping[str, Any] | None = None, *, trace: Path | None = None) -> LocalRuntime:
     backend, isolation, preload = wanted
-    return Client(backend, options=options, preload=preload, isolation=isolation, trace=trace)
+    return LocalRuntime(backend, options=options, preload=preload, isolation=isolation, trace=trace)
 
 
 def _target(arguments: list[str]) -> str | None:

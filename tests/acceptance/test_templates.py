@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid_runtime import Client
+from hybrid_runtime import LocalRuntime
 from hybrid_runtime.cli.new import find_templates
 
 TEMPLATES = find_templates()
@@ -62,7 +62,7 @@ def test_vqe_ends_within_2_millihartree_of_the_exact_energy(template, name):
 
 def test_the_styles_of_vqe_agree_to_shot_noise(tmp_path):
     energies = {}
-    with Client() as client:
+    with LocalRuntime() as client:
         for name in VQE:
             path = tmp_path / f"{name}.py"
             path.write_text(TEMPLATES[name])

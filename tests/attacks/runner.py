@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from hybrid_runtime import Client, JobResult, Limits
+from hybrid_runtime import JobResult, Limits, LocalRuntime
 from hybrid_runtime.job import JobState
 from hybrid_runtime.protocol.bundles import Bundle
 
@@ -52,7 +52,9 @@ def told(result: JobResult) -> dict[str, Any]:
     return result.to_dict() | {"kind": error and error.kind, "text": error and error.text, "logs": result.logs}
 
 
-def run_beside_neighbour(client: Client, attack: Bundle, limits: Limits, parameters: dict[str, Any]) -> dict[str, Any]:
+def run_beside_neighbour(
+    client: LocalRuntime, attack: Bundle, limits: Limits, parameters: dict[str, Any]
+) -> dict[str, Any]:
     files = {"neighbour.py": NEIGHBOUR.encode()}
     quiet = Bundle(python=attack.python, entry="neighbour.py", files=files)
     neighbour = client.submit(quiet, parameters=parameters, seed=SEED)
@@ -67,7 +69,7 @@ def run_beside_neighbour(client: Client, attack: Bundle, limits: Limits, paramet
 def main() -> None:
     # Were the environment inherited, an attack would find it.
     os.environ["ATTACK"] = "ATTACK" + "-CANARY=1"
-    with Client(isolation=sys.argv[1], warm=2) as client:
+    with LocalRuntime(isolation=sys.argv[1], warm=2) as client:
         for line in sys.stdin:
             asked = json.loads(line)
             bundle = msgspec.msgpack.decode(base64.b64decode(asked["bundle"]), type=Bundle)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import hybrid_runtime
-from hybrid_runtime import Client
+from hybrid_runtime import LocalRuntime
 
 PATIENCE_S = 30.0
 # What a worker cannot do without: the rest takes most of the time in which a runtime starts.
@@ -25,20 +25,20 @@ PACKAGE = Path(hybrid_runtime.__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
+def client() -> Iterator[LocalRuntime]:
     """One runtime with the emulator for all tests of a module."""
-    with Client() as client:
+    with LocalRuntime() as client:
         yield client
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[..., Client]]:
+def scripted() -> Iterator[Callable[..., LocalRuntime]]:
     """Makes runtimes whose backend gives these answers."""
-    made: list[Client] = []
+    made: list[LocalRuntime] = []
 
-    def make(*answers: Any, **settings: Any) -> Client:
+    def make(*answers: Any, **settings: Any) -> LocalRuntime:
         options = {"answers": list(answers), "repeat": True}
-        made.append(Client("scripted", options=options, preload=QUICK, **settings))
+        made.append(LocalRuntime("scripted", options=options, preload=QUICK, **settings))
         return made[-1]
 
     yield make

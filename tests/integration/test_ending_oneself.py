@@ -2,7 +2,7 @@
 
 import pytest
 
-from hybrid_runtime import Client
+from hybrid_runtime import LocalRuntime
 from hybrid_runtime.errors import exit_code
 
 SOURCE = """
@@ -18,7 +18,7 @@ def algorithm(context):
 
 @pytest.fixture(scope="module", params=["strict", "process"])
 def client(request):
-    with Client("null", isolation=request.param) as client:
+    with LocalRuntime("null", isolation=request.param) as client:
         yield client
 
 

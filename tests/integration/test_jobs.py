@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hybrid_runtime import Circuit, Client, Done, HybridAlgorithm, Limits, StopExecution, hybrid, run
+from hybrid_runtime import Circuit, Done, HybridAlgorithm, Limits, LocalRuntime, StopExecution, hybrid, run
 from hybrid_runtime.errors import CircuitRejected, InvalidInput, StopRequested
 from hybrid_runtime.job import JobState
 from hybrid_runtime.local import Job
@@ -181,7 +181,7 @@ def test_a_client_that_cannot_be_made_leaves_nothing(settings, tmp_path, monkeyp
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     with pytest.raises(InvalidInput):
-        Client(**settings)
+        LocalRuntime(**settings)
     assert list(tmp_path.iterdir()) == []
 
 

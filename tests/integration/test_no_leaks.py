@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_runtime import Client
+from hybrid_runtime import LocalRuntime
 from hybrid_runtime.classical.isolation import available
 from hybrid_runtime.job import JobState
 
@@ -27,7 +27,7 @@ def endurance():
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_hundred_jobs_of_which_every_third_misbehaves_leave_nothing(endurance, level):
-    with Client("null", warm=2, isolation=level) as client:
+    with LocalRuntime("null", warm=2, isolation=level) as client:
         runtime = endurance.Runtime(client)
         runtime.run(24)
         before = runtime.settled()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_runtime import Circuit, Client, HybridAlgorithm, hybrid
+from hybrid_runtime import Circuit, HybridAlgorithm, LocalRuntime, hybrid
 from hybrid_runtime.errors import BackendUnknown, InternalError, InvalidInput, exit_code
 from hybrid_runtime.local import Job
 
@@ -39,7 +39,7 @@ def until_it_runs(job: Job) -> None:
             return
 
 
-def everything_of(client: Client) -> list[int]:
+def everything_of(client: LocalRuntime) -> list[int]:
     """All processes of this runtime."""
     return [client._process.pid, *descendants(client._process.pid)]
 
@@ -105,12 +105,15 @@ def test_the_next_job_is_run_after_a_step_that_failed(scripted):
     ],
 )
 def test_a_backend_that_cannot_be_had_is_told_by_the_first_job(backend, options, error, why):
-    with Client(backend, options=options) as client, pytest.raises(error, match=why):
+    with LocalRuntime(backend, options=options) as client, pytest.raises(error, match=why):
         client.run(Endless)
 
 
 def test_an_isolation_level_that_does_not_exist_is_told_by_the_first_job():
-    with Client("null", isolation="perfect") as client, pytest.raises(InvalidInput, match="'perfect' is not known"):
+    with (
+        LocalRuntime("null", isolation="perfect") as client,
+        pytest.raises(InvalidInput, match="'perfect' is not known"),
+    ):
         client.run(Endless)
 
 
@@ -118,7 +121,7 @@ def test_an_isolation_level_that_does_not_exist_is_told_by_the_first_job():
 
 
 def test_a_fork_server_that_is_killed_fails_its_jobs(watch):
-    with Client("null", preload=QUICK) as client:
+    with LocalRuntime("null", preload=QUICK) as client:
         job = client.submit(Endless)
         until_it_runs(job)
         server = find(client._process.pid, "hybrid_runtime.classical.forkserver")
@@ -141,7 +144,7 @@ def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
             context.run(ONE)
 
     # At this level workers know their processes by the numbers that the host knows.
-    with Client("null", preload=QUICK, isolation="process") as client:
+    with LocalRuntime("null", preload=QUICK, isolation="process") as client:
         other = client.submit(Endless)
         until_it_runs(other)
         job = client.submit(telling)
@@ -159,7 +162,7 @@ def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
 
 
 def test_a_dispatcher_that_is_killed_is_told_and_leaves_nothing(watch):
-    client = Client("null", preload=QUICK)
+    client = LocalRuntime("null", preload=QUICK)
     job = client.submit(Endless)
     until_it_runs(job)
     processes = watch(everything_of(client))
@@ -174,7 +177,7 @@ def test_a_dispatcher_that_is_killed_is_told_and_leaves_nothing(watch):
 
 
 def test_closing_a_client_ends_its_jobs_and_leaves_nothing(watch):
-    client = Client("null", preload=QUICK, warm=3)
+    client = LocalRuntime("null", preload=QUICK, warm=3)
     job = client.submit(Endless)
     until_it_runs(job)
     processes = watch(everything_of(client))
@@ -182,7 +185,7 @@ def test_closing_a_client_ends_its_jobs_and_leaves_nothing(watch):
     processes.wait_all_ended()
     assert not client._scratch.exists()
     for use in (job.result, lambda: client.run(Endless), job.cancel):
-        with pytest.raises(InvalidInput, match="this Client has been closed"):
+        with pytest.raises(InvalidInput, match="this LocalRuntime has been closed"):
             use()
     client.close()
 
@@ -191,7 +194,7 @@ def test_a_client_that_is_killed_leaves_nothing(run_script, watch):
     script = run_script(
         """
         import sys
-        from hybrid_runtime import Circuit, Client, hybrid
+        from hybrid_runtime import Circuit, LocalRuntime, hybrid
 
         ONE = Circuit("version 3.0\\nqubit q\\nbit b\\nb = measure q")
 
@@ -200,7 +203,7 @@ def test_a_client_that_is_killed_leaves_nothing(run_script, watch):
             while True:
                 context.metric("shots", context.run(ONE).shots_done)
 
-        client = Client("null", preload=["cloudpickle"])
+        client = LocalRuntime("null", preload=["cloudpickle"])
         job = client.submit(endless)
         for _ in job.events():
             if job.metrics:
@@ -225,14 +228,14 @@ def test_what_an_algorithm_starts_ends_with_it(watch):
         return subprocess.Popen(["/bin/sleep", "1000"]).pid
 
     # The other levels let it start nothing.
-    with Client("null", preload=QUICK, isolation="process") as client:
+    with LocalRuntime("null", preload=QUICK, isolation="process") as client:
         watch([client.run(starting).value]).wait_all_ended()
 
 
 # ------------------------------------------------------------------ Ctrl-C
 
 ENDLESS_SCRIPT = """
-    from hybrid_runtime import Circuit, Client, HybridAlgorithm
+    from hybrid_runtime import Circuit, LocalRuntime, HybridAlgorithm
     from hybrid_runtime.local import wait
 
     ONE = Circuit("version 3.0\\nqubit q\\nbit b\\nb = measure q")
@@ -258,7 +261,7 @@ ENDLESS_SCRIPT = """
         for line in getattr(event, "lines", []):
             print(line, flush=True)
 
-    with Client("null", preload=["cloudpickle"]) as client:
+    with LocalRuntime("null", preload=["cloudpickle"]) as client:
         result = wait(client.submit(Endless, parameters={"deaf": DEAF}), on_event)
     print(result.state.value, result.stop_reason.value, result.value, flush=True)
 """

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hybrid_runtime import Client
+from hybrid_runtime import LocalRuntime
 from hybrid_runtime.dispatcher.recorder import survey
 from hybrid_runtime.errors import HybridRuntimeError, JournalError
 from hybrid_runtime.job import JobResult
@@ -86,7 +86,7 @@ class Lifecycle(HybridAlgorithm):
 '''
 METHODS = ["COBYLA", "Nelder-Mead", "L-BFGS-B", "Powell", "SPSA", "differential_evolution"]
 CASES = [("generator", ""), ("Lifecycle", ""), *(("blocking", method) for method in METHODS)]
-Disturb = Callable[[Client], None]
+Disturb = Callable[[LocalRuntime], None]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def source(tmp_path_factory) -> Path:
 def undisturbed(source) -> Iterator[Callable[[str, str], JobResult]]:
     """The result of a run that nothing happens to, without a journal."""
     known: dict[tuple[str, str], JobResult] = {}
-    with Client() as client:
+    with LocalRuntime() as client:
 
         def run(name: str, method: str) -> JobResult:
             if (name, method) not in known:
@@ -112,31 +112,31 @@ def undisturbed(source) -> Iterator[Callable[[str, str], JobResult]]:
         yield run
 
 
-def start() -> Client:
-    return Client("paced", options=OPTIONS, warm=0)
+def start() -> LocalRuntime:
+    return LocalRuntime("paced", options=OPTIONS, warm=0)
 
 
-def kill_worker(client: Client) -> None:
+def kill_worker(client: LocalRuntime) -> None:
     # The fork server is several processes where it has namespaces; what it forks has no children.
     below = descendants(find(client._process.pid, "hybrid_runtime.classical.forkserver"))
     (worker,) = [pid for pid in below if not children(pid)]
     os.kill(worker, signal.SIGKILL)
 
 
-def kill_quantum_runtime(client: Client) -> None:
+def kill_quantum_runtime(client: LocalRuntime) -> None:
     os.kill(find(client._process.pid, "hybrid_runtime.quantum.runtime"), signal.SIGKILL)
 
 
-def kill_dispatcher(client: Client) -> None:
+def kill_dispatcher(client: LocalRuntime) -> None:
     os.kill(client._process.pid, signal.SIGKILL)
 
 
-def kill_everything(client: Client) -> None:
+def kill_everything(client: LocalRuntime) -> None:
     for pid in [client._process.pid, *descendants(client._process.pid)]:
         os.kill(pid, signal.SIGKILL)
 
 
-def disturb(job: Job, client: Client, strike: Disturb, after: int) -> None:
+def disturb(job: Job, client: LocalRuntime, strike: Disturb, after: int) -> None:
     """Strike once the job has told of that many metrics."""
     for _ in job.events():
         if sum(map(len, job.metrics.values())) >= after:
@@ -201,11 +201,11 @@ def test_recorded_steps_are_not_executed_again(tmp_path):
     )
     answers = {"answers": [{"0": 1}, {"0": 2}, {"0": 3}, {"0": 4}]}
     journal = tmp_path / "journal.bin"
-    with Client("scripted", options=answers, preload=QUICK) as client:
+    with LocalRuntime("scripted", options=answers, preload=QUICK) as client:
         first = client.run(str(file), parameters={"fails": True}, journal=journal)
         assert (first.state, first.steps) == ("failed", 3)
     file.write_text(file.read_text().replace("if context.parameters['fails']: raise ValueError('once')", ""))
-    with Client("scripted", options={"answers": [{"0": 40}]}, preload=QUICK) as client:
+    with LocalRuntime("scripted", options={"answers": [{"0": 40}]}, preload=QUICK) as client:
         result = client.resume(str(file), journal).result()
         assert result.value == [{"0": 1}, {"0": 2}, {"0": 3}, {"0": 40}]
         with pytest.raises(JournalError, match="has completed"):
@@ -223,7 +223,7 @@ def test_an_algorithm_that_does_something_else_is_told_what(tmp_path):
         "    raise ValueError('over')\n"
     )
     journal = tmp_path / "journal.bin"
-    with Client("null", preload=QUICK) as client:
+    with LocalRuntime("null", preload=QUICK) as client:
         file.write_text(text.replace("ANGLES", "[0.5, 1.5]"))
         assert "ValueError" in str(client.run(str(file), journal=journal).error)
         file.write_text(text.replace("ANGLES", "[0.5, 2.5]"))

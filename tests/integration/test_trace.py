@@ -8,7 +8,7 @@ import pytest
 
 from hybrid_runtime import Circuit, hybrid
 from hybrid_runtime.errors import InvalidInput
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 BELL = Circuit("version 3.0\nqubit[2] q\nbit[2] b\nH q[0]\nCNOT q[0], q[1]\nb = measure q")
 
@@ -37,7 +37,7 @@ def stages(path):
 
 def test_every_step_of_every_job_is_in_the_trace(tmp_path):
     path = tmp_path / "trace.json"
-    with Client("null", trace=path) as client:
+    with LocalRuntime("null", trace=path) as client:
         jobs = [client.submit(five_steps) for _ in range(2)]
         values = [job.result().raise_for_error().value for job in jobs]
     assert values == [{"00": 1024}, {"00": 1024}]
@@ -51,7 +51,7 @@ def test_every_step_of_every_job_is_in_the_trace(tmp_path):
 
 def test_a_job_that_was_killed_is_in_the_trace_with_the_steps_it_did(tmp_path):
     path = tmp_path / "trace.json"
-    with Client("scripted", options={"answers": [{"00": 1}, {"00": 1}, {"hang": True}]}, trace=path) as client:
+    with LocalRuntime("scripted", options={"answers": [{"00": 1}, {"00": 1}, {"hang": True}]}, trace=path) as client:
         job = client.submit(says_when_two_are_done)
         for _ in job.events():
             if job.logs:
@@ -64,5 +64,5 @@ def test_a_job_that_was_killed_is_in_the_trace_with_the_steps_it_did(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_started(tmp_path):
     with pytest.raises(InvalidInput, match="cannot be written"):
-        Client("null", trace=tmp_path / "missing" / "trace.json")
+        LocalRuntime("null", trace=tmp_path / "missing" / "trace.json")
     assert list(tmp_path.iterdir()) == []

@@ -167,7 +167,7 @@ def test_a_script_runs_what_it_defines_and_what_it_imports(write, run_script):
         from dataclasses import dataclass
 
         import helper_of_a_script
-        from hybrid_runtime import Circuit, Client, Done, HybridAlgorithm, hybrid
+        from hybrid_runtime import Circuit, LocalRuntime, Done, HybridAlgorithm, hybrid
 
         ONE = Circuit("version 3.0\\nqubit q\\nbit b\\nb = measure q")
 
@@ -192,7 +192,7 @@ def test_a_script_runs_what_it_defines_and_what_it_imports(write, run_script):
             return helper_of_a_script.broken()
 
         if __name__ == "__main__":
-            with Client("null") as client:
+            with LocalRuntime("null") as client:
                 results = [client.run(one, shots=5) for one in (Lifecycle, generator, failing)]
             print(json.dumps([[result.value for result in results], results[2].error.text, results[2].error.traceback]))
         """
@@ -208,7 +208,7 @@ def test_an_algorithm_from_an_interactive_session_runs(run_script):
     script = run_script(
         """
         import sys
-        from hybrid_runtime import Client
+        from hybrid_runtime import LocalRuntime
 
         names = {}
         exec('''
@@ -219,7 +219,7 @@ def test_an_algorithm_from_an_interactive_session_runs(run_script):
         def typed(context):
             return context.run(ONE).shots_done
         '''.replace("\\n        ", "\\n"), names)
-        with Client("null") as client:
+        with LocalRuntime("null") as client:
             print(client.run(names["typed"], shots=6).value)
         """
     )

@@ -12,13 +12,13 @@ import pytest
 import hybrid_runtime
 from hybrid_runtime import (
     Circuit,
-    Client,
     Context,
     Done,
     History,
     HybridAlgorithm,
     JobResult,
     Limits,
+    LocalRuntime,
     QuantumResult,
     StopExecution,
     StopReason,
@@ -34,13 +34,13 @@ from hybrid_runtime.timing import Timing
 def test_the_public_names_are_the_documented_ones():
     assert hybrid_runtime.__all__ == [
         "Circuit",
-        "Client",
         "Context",
         "Done",
         "History",
         "HybridAlgorithm",
         "JobResult",
         "Limits",
+        "LocalRuntime",
         "QuantumResult",
         "StopExecution",
         "StopReason",
@@ -72,8 +72,8 @@ def parameters(function: object) -> str:
     ("function", "signature"),
     [
         (run, "(algorithm, *, parameters=None, backend='qulacs', shots=1024, seed=None, limits=None)"),
-        (Client.run, "(self, algorithm, **keywords)"),
-        (Client.submit, "(self, algorithm, *, parameters=None, shots=1024, seed=None, limits=None)"),
+        (LocalRuntime.run, "(self, algorithm, **keywords)"),
+        (LocalRuntime.submit, "(self, algorithm, *, parameters=None, shots=1024, seed=None, limits=None)"),
         (Circuit, "(source, *, parameters=None, shots=None, language=None, name=None)"),
         (Circuit.bind, "(self, **parameters)"),
         (QuantumResult.expectation, "(self, pauli_z)"),

@@ -10,7 +10,7 @@ import pytest
 from hybrid_runtime import Circuit, hybrid
 from hybrid_runtime.errors import BackendFailed, BackendUnknown, InvalidInput
 from hybrid_runtime.job import JobState
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 from hybrid_runtime.program import Operation, Program
 from hybrid_runtime.protocol.address import parse_address
 from hybrid_runtime.protocol.control import Progress
@@ -56,7 +56,7 @@ def count(context):
 
 
 def run(address, steps=3, **options):
-    with Client(address, options=options) as client:
+    with LocalRuntime(address, options=options) as client:
         return client.run(count, parameters={"steps": steps}, shots=3)
 
 
@@ -85,21 +85,21 @@ def test_the_same_seed_gives_the_same_counts_near_and_far(server):
 
     values = []
     for backend in (server("qulacs").address, "qulacs"):
-        with Client(backend) as client:
+        with LocalRuntime(backend) as client:
             values.append(client.run(flip, seed=5).value)
     assert values[0] == values[1]
 
 
 def test_two_clients_share_a_remote_backend(server):
     there = server("qulacs")
-    with Client(there.address) as one, Client(there.address) as two:
+    with LocalRuntime(there.address) as one, LocalRuntime(there.address) as two:
         jobs = [client.submit(count, parameters={"steps": 20}, shots=3) for client in (one, two)]
         assert [job.result().value for job in jobs] == [said(20)] * 2
 
 
 def test_a_remote_backend_that_is_killed_and_started_again_loses_and_repeats_no_step(server):
     there = server("paced", PACED)
-    with Client(there.address) as client:
+    with LocalRuntime(there.address) as client:
         job = client.submit(count, parameters={"steps": STEPS}, shots=3)
         after(job, 100)
         there.kill()
@@ -111,7 +111,7 @@ def test_a_remote_backend_that_is_killed_and_started_again_loses_and_repeats_no_
 
 def test_a_remote_backend_that_is_stopped_and_started_again_three_times_loses_no_step(server):
     there = server("paced", PACED)
-    with Client(there.address) as client:
+    with LocalRuntime(there.address) as client:
         job = client.submit(count, parameters={"steps": STEPS}, shots=3)
         for part in (100, 300, 500):
             after(job, part)
@@ -123,7 +123,7 @@ def test_a_remote_backend_that_is_stopped_and_started_again_three_times_loses_no
 
 def test_a_remote_backend_that_hangs_is_given_up_and_found_again(server):
     there = server("paced", PACED)
-    with Client(there.address, options={"heartbeat_s": 0.05, "dead_after_s": 0.5}) as client:
+    with LocalRuntime(there.address, options={"heartbeat_s": 0.05, "dead_after_s": 0.5}) as client:
         job = client.submit(count, parameters={"steps": STEPS}, shots=3)
         after(job, 100)
         there.process.send_signal(signal.SIGSTOP)
@@ -136,7 +136,7 @@ def test_a_remote_backend_that_hangs_is_given_up_and_found_again(server):
 
 def test_a_remote_backend_that_does_not_come_back_fails_the_job_with_its_results_so_far(server):
     there = server("paced", PACED)
-    with Client(there.address, options={"reconnect_s": 0.5}) as client:
+    with LocalRuntime(there.address, options={"reconnect_s": 0.5}) as client:
         job = client.submit(count, parameters={"steps": STEPS}, shots=3)
         after(job, 100)
         there.kill()
@@ -151,7 +151,7 @@ def test_a_remote_backend_that_does_not_come_back_fails_the_job_with_its_results
 
 def test_another_backend_at_the_same_address_does_not_take_over_a_job(server):
     there = server("paced", PACED)
-    with Client(there.address) as client:
+    with LocalRuntime(there.address) as client:
         job = client.submit(count, parameters={"steps": STEPS}, shots=3)
         after(job, 100)
         there.kill()
@@ -165,7 +165,7 @@ def test_another_backend_at_the_same_address_does_not_take_over_a_job(server):
 
 def test_jobs_go_on_when_the_driver_of_the_remote_backend_dies(server):
     there = server("scripted", {"answers": [{"0000000001": 3}, {"crash": True}]})
-    with Client(there.address) as client:
+    with LocalRuntime(there.address) as client:
         failed = client.run(count, parameters={"steps": 2}, shots=3)
         assert failed.error is not None
         assert "killed by signal 9" in failed.error.text
@@ -175,7 +175,7 @@ def test_jobs_go_on_when_the_driver_of_the_remote_backend_dies(server):
 def test_a_job_that_is_killed_frees_the_remote_backend(server):
     there = server("scripted", {"answers": [{"hang": True}, {"0000000001": 3}]}, "--status", "tcp://127.0.0.1:0")
     reader = StatusReader(parse_address(there.line().split()[-1]))
-    with Client(there.address) as client:
+    with LocalRuntime(there.address) as client:
         job = client.submit(count, parameters={"steps": 2}, shots=3)
         with pytest.raises(TimeoutError):
             list(job.events(0.2))

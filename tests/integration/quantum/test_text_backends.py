@@ -13,7 +13,7 @@ import pytest
 
 from hybrid_runtime import Circuit, hybrid
 from hybrid_runtime.job import JobState
-from hybrid_runtime.local import Client
+from hybrid_runtime.local import LocalRuntime
 
 HERE = Path(__file__).parent / "text_backends"
 PATIENCE_S = 30.0
@@ -78,7 +78,7 @@ def check_rotations(result, shots):
 
 def test_the_quantum_runtime_of_the_paper_serves_a_job(script):
     (address,) = script("quantum_runtime.py").addresses
-    with Client(f"reqrep-text:{address}") as client:
+    with LocalRuntime(f"reqrep-text:{address}") as client:
         result = client.run(rotate, shots=300)
         check_rotations(result, 300)
         assert result.backend == "reqrep-text"
@@ -87,7 +87,7 @@ def test_the_quantum_runtime_of_the_paper_serves_a_job(script):
 
 def test_the_quantum_runtime_of_the_paper_may_die_under_a_job(script):
     runtime = script("quantum_runtime.py")
-    with Client(f"reqrep-text:{runtime.addresses[0]}", options={"timeout_s": 0.5}) as client:
+    with LocalRuntime(f"reqrep-text:{runtime.addresses[0]}", options={"timeout_s": 0.5}) as client:
         check_rotations(client.run(rotate, shots=100), 100)
         runtime.close()
         failed = client.run(rotate, shots=100)
@@ -99,7 +99,7 @@ def test_the_quantum_runtime_of_the_paper_may_die_under_a_job(script):
 
 def test_what_the_quantum_runtime_of_the_paper_says_of_a_bad_circuit_is_shown(script):
     (address,) = script("quantum_runtime.py").addresses
-    with Client(f"reqrep-text:{address}", options={"request": "version 1.0; nonsense {circuit}"}) as client:
+    with LocalRuntime(f"reqrep-text:{address}", options={"request": "version 1.0; nonsense {circuit}"}) as client:
         failed = client.run(rotate, shots=100)
     assert failed.error is not None
     assert "Quantum simulation error" in failed.error.text
@@ -107,7 +107,7 @@ def test_what_the_quantum_runtime_of_the_paper_says_of_a_bad_circuit_is_shown(sc
 
 def test_quantum_inspire_control_software_serves_a_job(script):
     requests, states = script("control_software.py", 2).addresses
-    with Client(f"qi-v3:{requests}", options={"status": states}) as client:
+    with LocalRuntime(f"qi-v3:{requests}", options={"status": states}) as client:
         result = client.run(rotate, shots=200)
         check_rotations(result, 200)
         assert result.backend == "twin"
@@ -118,15 +118,15 @@ def test_quantum_inspire_control_software_serves_a_job(script):
 def test_quantum_inspire_control_software_is_unlocked_for_the_next(script, each_step):
     requests, states = script("control_software.py", 2).addresses
     for _ in range(2):
-        with Client(f"qi-v3:{requests}", options={"status": states, "lock_each_step": each_step}) as client:
+        with LocalRuntime(f"qi-v3:{requests}", options={"status": states, "lock_each_step": each_step}) as client:
             check_rotations(client.run(rotate, shots=10), 10)
 
 
 def test_quantum_inspire_control_software_that_is_in_use_fails_the_job(script):
     requests, states = script("control_software.py", 2).addresses
-    with Client(f"qi-v3:{requests}", options={"status": states}) as one:
+    with LocalRuntime(f"qi-v3:{requests}", options={"status": states}) as one:
         assert one.run(rotate, shots=10).error is None
-        with Client(f"qi-v3:{requests}", options={"status": states}) as two:
+        with LocalRuntime(f"qi-v3:{requests}", options={"status": states}) as two:
             refused = two.run(rotate, shots=10)
     assert refused.error is not None
     assert "another session holds the lock" in refused.error.text
