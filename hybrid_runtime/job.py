@@ -16,8 +16,12 @@ from hybrid_runtime.values import to_json
 class JobState(StrEnum):
     """Where a job is in its life."""
 
+    PLANNED = "planned"  # not to be started before a time given
+    QUEUED = "queued"
     STARTING = "starting"  # waiting for a worker, loading, in `initialize`
     RUNNING = "running"  # stepping
+    PAUSING = "pausing"  # the step under way is awaited
+    PAUSED = "paused"  # holds no worker; its journal has everything
     FINALIZING = "finalizing"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -29,12 +33,17 @@ class JobState(StrEnum):
         return not NEXT[self]
 
 
+_ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+# A job whose worker or dispatcher was lost begins anew from its journal: every active state leads back to `starting`.
 NEXT: dict[JobState, frozenset[JobState]] = {
-    JobState.STARTING: frozenset(
-        {JobState.RUNNING, JobState.FINALIZING, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}
-    ),
-    JobState.RUNNING: frozenset({JobState.FINALIZING, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
-    JobState.FINALIZING: frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.PLANNED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.STARTING, JobState.PAUSED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.STARTING: _ENDS
+    | {JobState.QUEUED, JobState.RUNNING, JobState.FINALIZING, JobState.PAUSING, JobState.PAUSED},
+    JobState.RUNNING: _ENDS | {JobState.STARTING, JobState.FINALIZING, JobState.PAUSING, JobState.PAUSED},
+    JobState.PAUSING: _ENDS | {JobState.STARTING, JobState.FINALIZING, JobState.PAUSED},
+    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.STARTING, JobState.FAILED, JobState.CANCELLED}),
+    JobState.FINALIZING: _ENDS | {JobState.STARTING},
     JobState.COMPLETED: frozenset(),
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),

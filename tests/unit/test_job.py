@@ -36,7 +36,7 @@ def test_a_job_ends_in_one_of_three_states():
 
 def test_every_state_can_be_reached_and_can_end():
     assert set(NEXT) == set(JobState)
-    assert set().union(*NEXT.values()) == set(JobState) - {JobState.STARTING}
+    assert set().union(*NEXT.values()) == set(JobState) - {JobState.PLANNED}
     for state in JobState:
         assert state.final or JobState.FAILED in NEXT[state]
 
