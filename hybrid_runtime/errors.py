@@ -17,6 +17,15 @@
       WorkerLost               the sandboxed interpreter died                     -> see the signal named; exit code 1
       JournalError             a journal cannot be read or written                -> exit code 2
         JournalFull            there is no space for it                           -> make space, resume
+      JobManagerError          a job manager refuses, or cannot be asked          -> exit code 2
+        NotFound               it does not exist, or is not yours to see          -> check the name
+        Forbidden              it takes a role that you do not have               -> ask who has it
+        Unauthenticated        the token is missing or not valid                  -> `qi-run login`
+        Conflict               it contradicts how things stand                    -> look, then decide
+        QuotaExceeded          more than you may have at a time                   -> wait, then try again
+        LeaseLost              another runner has taken the job over              -> let go of it; exit code 70
+        Unavailable            the job manager does not answer                    -> may be retried; exit code 3
+        ServerError            a fault of the job manager                         -> please report it; exit code 70
       JobCancelled             the user ended the job                             -> exit code 4
       ProtocolError            a peer sent what the protocol forbids
       ChannelClosed            a peer went away
@@ -116,6 +125,64 @@ class JournalError(HybridRuntimeError):
 
 class JournalFull(JournalError):
     """There is no space left for the journal; make space and resume the job."""
+
+
+class JobManagerError(HybridRuntimeError):
+    """A job manager refuses what it was asked, or cannot be asked."""
+
+    exit_code = 2
+
+
+class NotFound(JobManagerError):
+    """Nothing has that name or number, or it belongs to somebody else: the two look the same on purpose."""
+
+
+class Forbidden(JobManagerError):
+    """This takes a role that the token's user does not have; the text names the role."""
+
+
+class Unauthenticated(JobManagerError):
+    """The request carries no token that is valid; log in with `qi-run login`.
+
+    `reason` is `missing`, `unknown`, `expired`, `revoked` or `disabled` (the user is).
+    """
+
+    def __init__(self, text: str = "", *, reason: str = "unknown", traceback: str | None = None) -> None:
+        super().__init__(text, traceback=traceback)
+        self.reason = reason
+
+
+class Conflict(JobManagerError):
+    """The request contradicts how things stand: a job in another state, a name that is taken, a key used before."""
+
+
+class QuotaExceeded(JobManagerError):
+    """More than one user may have or ask for at a time; the text says of what, and when to try again.
+
+    `retry_after_s` is how long to wait, where that is known.
+    """
+
+    def __init__(self, text: str = "", *, retry_after_s: float | None = None, traceback: str | None = None) -> None:
+        super().__init__(text, traceback=traceback)
+        self.retry_after_s = retry_after_s
+
+
+class LeaseLost(JobManagerError):
+    """A runner no longer holds the job: its lease ran out and another took the job over. It must let go of it."""
+
+    exit_code = 70
+
+
+class Unavailable(JobManagerError):
+    """The job manager cannot be reached, or is not ready; the request may be repeated later."""
+
+    exit_code = 3
+
+
+class ServerError(JobManagerError):
+    """A fault of the job manager. Please report it with the text."""
+
+    exit_code = 70
 
 
 class JobCancelled(HybridRuntimeError):

@@ -57,6 +57,14 @@ def test_every_error_can_be_pickled(cls):
         ("ReplayDiverged", 1),
         ("JournalError", 2),
         ("JournalFull", 2),
+        ("NotFound", 2),
+        ("Forbidden", 2),
+        ("Unauthenticated", 2),
+        ("Conflict", 2),
+        ("QuotaExceeded", 2),
+        ("LeaseLost", 70),
+        ("Unavailable", 3),
+        ("ServerError", 70),
         ("JobCancelled", 4),
         ("InternalError", 70),
     ],
@@ -95,3 +103,8 @@ def test_circuit_and_backend_faults_can_be_caught_together():
     assert issubclass(CircuitRejected, errors.QuantumError)
     assert issubclass(BackendFailed, errors.QuantumError)
     assert issubclass(errors.QuantumError, HybridRuntimeError)
+
+
+def test_refusals_of_a_job_manager_say_more_than_their_text():
+    assert errors.Unauthenticated("no", reason="expired").reason == "expired"
+    assert errors.QuotaExceeded("later", retry_after_s=2.5).retry_after_s == 2.5
