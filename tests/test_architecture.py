@@ -50,10 +50,12 @@ def test_modules_stay_short_enough_to_hold_one_idea() -> None:
 
 
 def test_sub_packages_import_nothing_by_themselves() -> None:
+    # `testing` is for users: its names are their imports, and nothing that starts a worker imports it.
     facades = {
         name: [ast.unparse(statement) for statement in tree.body[1:]]
         for name, tree in MODULES.items()
         if name.endswith("/__init__.py") and (len(tree.body) != 1 or ast.get_docstring(tree) is None)
+        if name != "testing/__init__.py"
     }
     assert facades == {}
 

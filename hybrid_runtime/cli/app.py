@@ -17,6 +17,7 @@ from hybrid_runtime.cli.keys import keys
 from hybrid_runtime.cli.new import new
 from hybrid_runtime.cli.options import Debug
 from hybrid_runtime.cli.quantum_runtime import quantum_runtime
+from hybrid_runtime.cli.replay import replay
 from hybrid_runtime.cli.run import run
 from hybrid_runtime.cli.streams import write
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     epilog=codes.epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (run, check, new, backends, doctor, quantum_runtime, keys, bench):
+for function in (run, replay, check, new, backends, doctor, quantum_runtime, keys, bench):
     app.command(epilog=codes.epilog())(function)
 app.add_typer(journal, name="journal")
 

@@ -11,8 +11,8 @@ from hybrid_runtime.cli import codes
 from hybrid_runtime.cli.codes import ExitCode
 from hybrid_runtime.cli.options import Debug, Json
 from hybrid_runtime.cli.refusal import refuse
-from hybrid_runtime.cli.streams import write, write_json
-from hybrid_runtime.errors import HybridRuntimeError
+from hybrid_runtime.cli.streams import say, write, write_json
+from hybrid_runtime.errors import HybridRuntimeError, InvalidInput
 
 JournalPath = Annotated[
     Path, typer.Argument(metavar="PATH", help="A journal, or the folder DIR/JOB_ID that holds one.", show_default=False)
@@ -61,13 +61,46 @@ def verify(path: JournalPath, *, json: Json = False, debug: Debug = False) -> in
 
 
 @journal.command(epilog=codes.epilog())
-def export(path: JournalPath, *, debug: Debug = False) -> int:
-    """Print every record as a line of JSON."""
-    from hybrid_runtime.cli.journal_text import lines
-
+def export(
+    path: JournalPath,
+    *,
+    file_format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="json or parquet.")] = "json",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE; Parquet needs one.")
+    ] = None,
+    debug: Debug = False,
+) -> int:
+    """Write every record as a line of JSON, or every executed circuit as a row of a Parquet table."""
     try:
-        for line in lines(_file(path)):
-            write(line)
+        if file_format == "parquet":
+            return _export_parquet(_file(path), output)
+        if file_format != "json":
+            raise InvalidInput(f"--format is json or parquet, not {file_format!r:.40}")
+        _export_lines(_file(path), output)
     except HybridRuntimeError as error:
         return refuse(error, json=False, debug=debug)
+    return ExitCode.COMPLETED
+
+
+def _export_lines(path: Path, output: Path | None) -> None:
+    from hybrid_runtime.cli.journal_text import lines
+
+    if output is None:
+        for line in lines(path):
+            write(line)
+        return
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines(path))
+    except OSError as error:
+        raise InvalidInput(f"{output} cannot be written: {error.strerror}; name another file") from error
+
+
+def _export_parquet(path: Path, output: Path | None) -> int:
+    from hybrid_runtime.cli.journal_parquet import write_parquet
+
+    if output is None:
+        raise InvalidInput("--format parquet needs --output FILE")
+    rows = write_parquet(path, output)
+    say(f"{output}: {rows} rows")
     return ExitCode.COMPLETED

@@ -1,15 +1,6 @@
-"""Doubles for tests: an algorithm is run in the test's own process, against results that the test makes up.
+"""Doubles: an algorithm is run in the test's own process, against results that the test makes up.
 
-::
-
-    def test_the_angle_grows_until_the_qubit_is_flipped():
-        outcome = drive(Search, [{"0": 900, "1": 124}, {"0": 1, "1": 1023}])
-
-        assert outcome.value == {"theta": 0.1}
-        assert outcome.requests[1] == [circuit.bind(theta=0.1)]
-
-No process is started and no backend is needed. `ScriptedDriver` is the double for the other side: a backend
-with a script, for a `LocalRuntime("scripted", options={"answers": […]})` or for tests of a quantum runtime.
+No process is started and no backend is needed.
 """
 
 from __future__ import annotations
@@ -30,10 +21,7 @@ from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.protocol.messages import Capabilities
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS
-from hybrid_runtime.quantum.drivers.scripted import Crash, Delay, Hang, ScriptedDriver
 from hybrid_runtime.values import decode_value, encode_value
-
-__all__ = ["Crash", "Delay", "Hang", "Outcome", "ScriptedDriver", "StubExchange", "drive"]
 
 Result: TypeAlias = "Mapping[str, int] | QuantumResult"
 Answer: TypeAlias = "Result | Sequence[Result] | Exception | StopReason"
