@@ -27,6 +27,7 @@ ENTRY_POINTS = "hybrid_runtime.drivers"
 
 _HERE = "hybrid_runtime.quantum.drivers"
 _BUILT_IN: dict[str, tuple[str, str]] = {
+    "faulty": (f"{_HERE}.faulty", "FaultyDriver"),
     "null": (f"{_HERE}.scripted", "NullDriver"),
     "paced": (f"{_HERE}.paced", "PacedDriver"),
     "qi-v3": (f"{_HERE}.qi_v3", "QiV3Driver"),
