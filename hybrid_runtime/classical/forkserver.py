@@ -31,10 +31,11 @@ from typing import NoReturn
 
 import msgspec
 
-from hybrid_runtime.classical import isolation, oneprocess
+from hybrid_runtime.classical import isolation, oneprocess, syscalls
 from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
 from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
+from hybrid_runtime.languages import libqasm3
 from hybrid_runtime.process import die_with_parent, ignore_interrupts
 from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, Trouble, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
@@ -42,6 +43,8 @@ from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 _STANDARD_FDS = (0, 1, 2)
 # Files that take about as long to remove as a fork does.
 _QUICKLY_REMOVED = 100
+# One for a worker's rehearsal, and one for the first circuit of its job.
+_TEXTS_AHEAD = 2
 
 
 class ForkServer:
@@ -51,10 +54,14 @@ class ForkServer:
         self._control = control
         self._sandbox = sandbox
         self._seats: dict[int, Seat] = {}
+        # What the next worker will find, prepared while nobody asks for one.
+        self._next: Seat | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def preload(self, modules: list[str]) -> None:
         """Import what workers will want, then report ready."""
+        from hybrid_runtime.classical import worker  # in our own root directory, as all that follows
+
         missing = {}
         for name in modules:
             try:
@@ -62,10 +69,23 @@ class ForkServer:
             except ImportError as error:
                 missing[name] = str(error)
         _reset_environment()
+        _open_streams()
+        if self._sandbox.level is not Level.PROCESS:
+            oneprocess.insist()
+        # Workers are born with what a rehearsal has found and cached, and then go through one of their own.
+        worker.rehearse(Path(self._prepare().scratch) / "rehearsal")
+        libqasm3.make_ahead(_TEXTS_AHEAD)
         # Everything that exists now is shared with every worker: the collector must not touch (and so copy) it.
         gc.collect()
         gc.freeze()
         self._send(Preloaded(self._sandbox.level.value, missing))
+
+    def _prepare(self) -> Seat:
+        """What the next worker will find."""
+        if self._next is None:
+            self._next = self._sandbox.allot()
+            os.environ["TMPDIR"] = os.environ["HOME"] = self._next.scratch
+        return self._next
 
     def serve(self) -> None:
         """Fork and reap until the dispatcher is gone."""
@@ -81,6 +101,8 @@ class ForkServer:
                     self._reap()
                 elif not self._answer():
                     return
+            with suppress(OSError):  # whoever asks for the worker next is told
+                self._prepare()
 
     def _answer(self) -> bool:
         try:
@@ -100,23 +122,19 @@ class ForkServer:
         return True
 
     def _spawn(self, request: int) -> None:
+        seat = self._prepare()
         with ExitStack() as held:
-            seat = self._sandbox.allot()
-            unused = held.enter_context(ExitStack())
-            unused.callback(self._sandbox.release, seat)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             held.callback(ours.close)
             held.callback(theirs.close)
             out_read, out_write = _pipe(held)
             err_read, err_write = _pipe(held)
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    _become_worker(theirs.detach(), out_write, err_write, self._sandbox, seat)
-            finally:
-                self._sandbox.forked()
-            unused.pop_all()
+            pid = syscalls.fork()
+            if pid == 0:
+                _become_worker(theirs.detach(), out_write, err_write, self._sandbox, seat)
+            self._next = None
             self._seats[pid] = seat
+            self._sandbox.forked()
             pidfd = os.pidfd_open(pid)
             held.callback(os.close, pidfd)
             self._send(Spawned(request, pid), [ours.fileno(), out_read, err_read, pidfd])
@@ -138,7 +156,7 @@ class ForkServer:
 
     def _release(self, seat: Seat) -> None:
         """Remove what a worker has left; much is left to a process of its own, so that others need not wait."""
-        if self._sandbox.release(seat, most=_QUICKLY_REMOVED) or os.fork():
+        if self._sandbox.release(seat, most=_QUICKLY_REMOVED) or syscalls.fork():
             return
         try:
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
@@ -160,6 +178,9 @@ class ForkServer:
             self._collect(pid)
             self._sandbox.release(seat)
         self._seats.clear()
+        if self._next is not None:
+            self._sandbox.release(self._next)
+            self._next = None
 
     def _send(self, message: msgspec.Struct, fds: list[int] | None = None) -> None:
         try:
@@ -183,24 +204,27 @@ def _become_worker(channel_fd: int, out: int, err: int, sandbox: Sandbox, seat: 
         os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in zip((null, out, err), _STANDARD_FDS, strict=True):
-            os.dup2(source, target)
-        os.environ["TMPDIR"] = os.environ["HOME"] = seat.scratch
-        sys.stdin, sys.stdout, sys.stderr = _text(0, "rb"), _text(1, "wb"), _text(2, "wb")
-        faulthandler.enable(2)
-        faulthandler.register(signal.SIGUSR2, 2, all_threads=False)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
         # Imported by the parent already: only the name is new here.
         from hybrid_runtime.classical import worker
 
-        if sandbox.level is not Level.PROCESS:
-            oneprocess.insist()
         sandbox.enter(seat, keep_fds={*_STANDARD_FDS, channel_fd})
         worker.main(SeqPacketChannel.from_fd(channel_fd), Path(seat.scratch), sandbox.level.value)
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - a fork must never return into the server's loop
         os.write(2, f"worker could not run: {type(error).__name__}: {error}\n".encode())
         os._exit(70)
+
+
+def _open_streams() -> None:
+    """Standard streams for workers, which have pipes of their own put in the place of these descriptors."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdin, sys.stdout, sys.stderr = _text(0, "rb"), _text(1, "wb"), _text(2, "wb")
+    faulthandler.enable(2)
+    faulthandler.register(signal.SIGUSR2, 2, all_threads=False)
 
 
 def _text(fd: int, mode: str) -> io.TextIOWrapper:

@@ -1,12 +1,13 @@
 """Namespaces: a world of its own for each worker, in which other processes, files and networks do not exist.
 
 The fork server first goes into a small world itself (`enter_user_namespace`, `enclose`): a root directory on a
-tmpfs that shows the interpreter and its packages, read-only, and nothing else. What costs time is so done once;
-a worker then takes copies of its own (`separate`), which are a few microseconds each.
+tmpfs that shows the interpreter and its packages, read-only, and nothing else. What costs time is so done once.
+Between two workers it goes to namespaces for the next one (`separate`, `new_pid_namespace`), has that worker be born
+there, and returns home.
 
-A process that unshares its pid namespace stays where it is; its next child becomes pid 1 of the new one. To fork
-again, a fork server must return to its own namespace in between, which the kernel permits only with CAP_SYS_ADMIN
-over that namespace: so an unprivileged fork server lives in a pid namespace made by itself.
+A process that unshares its pid namespace stays where it is; its next child becomes pid 1 of the new one. To return,
+a fork server needs CAP_SYS_ADMIN over the namespaces that it returns to: so an unprivileged one lives in namespaces
+made by itself, that of its pid included.
 """
 
 from __future__ import annotations
@@ -41,6 +42,15 @@ SCRATCH: Final = "/scratch"
 
 _HOST_NAME = "worker"
 _SEPARATE = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+# Namespaces that a fork server leaves for a moment, by their names in /proc/PID/ns.
+_LEFT: Final = {
+    "mnt": CLONE_NEWNS,
+    "net": CLONE_NEWNET,
+    "ipc": CLONE_NEWIPC,
+    "uts": CLONE_NEWUTS,
+    "cgroup": CLONE_NEWCGROUP,
+    "pid": CLONE_NEWPID,
+}
 # A root directory holds only mount points and a link: a few pages, and an inode for each directory on the way.
 _ROOT_OPTIONS = "size=1m,nr_inodes=1024,mode=0755"
 # Always there, and needed no more by its name: a place to put the new root together.
@@ -85,14 +95,18 @@ def new_pid_namespace() -> None:
     syscalls.unshare(CLONE_NEWPID)
 
 
-def open_pid_namespace(proc: int) -> int:
-    """A descriptor of the pid namespace that this process lives in."""
-    return os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+class Home:
+    """The namespaces that this process lives in, to return to."""
 
+    def __init__(self, proc: int) -> None:
+        """Remember them, by the /proc that `proc` is open on."""
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        self._fds = [(os.open(f"self/ns/{name}", flags, dir_fd=proc), kind) for name, kind in _LEFT.items()]
 
-def return_to_pid_namespace(fd: int) -> None:
-    """Have further children be made in the namespace `fd` again."""
-    syscalls.setns(fd, CLONE_NEWPID)
+    def enter(self) -> None:
+        """Go back, from wherever; the working directory is then the root, and children are born here again."""
+        for fd, kind in self._fds:
+            syscalls.setns(fd, kind)
 
 
 def enclose(roots: list[str]) -> None:
@@ -148,7 +162,7 @@ def _make_root_read_only() -> None:
 
 
 def separate() -> None:
-    """Give this process mount, network, ipc, host-name and cgroup namespaces of its own."""
+    """Give this process new mount, network, ipc, host-name and cgroup namespaces."""
     syscalls.unshare(_SEPARATE)
 
 

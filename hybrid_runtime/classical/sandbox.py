@@ -7,6 +7,9 @@
                        forked            │
                        release ◀─────────┘ when it is gone
 
+What can be done before a worker is wanted is done in `allot`: at level strict the fork server goes to the worker's
+namespaces, in which it is then born, and returns in `forked`.
+
 The order of the steps in `enter` matters: each one needs a power that a later one takes away. Namespaces need
 capabilities, dropping capabilities needs a capability, Landlock needs an open path, and the system-call filter, the
 last, forbids all of these calls.
@@ -110,7 +113,7 @@ class Sandbox:
         self._highest_capability = syscalls.highest_capability()
         self._proc = namespaces.open_proc()
         self._seats = 0
-        self._pid_namespace: int | None = None
+        self._home: namespaces.Home | None = None
         self._landlock: landlock.Landlock | None = None
         self._filter: Program | None = None
         self._base_bytes = 0
@@ -146,7 +149,7 @@ class Sandbox:
         rules = [(path, landlock.READ) for path in self._roots]
         if self.level is Level.STRICT:
             namespaces.enclose(self._roots)
-            self._pid_namespace = namespaces.open_pid_namespace(self._proc)
+            self._home = namespaces.Home(self._proc)
             rules = [("/", landlock.READ)]
         elif self._users is None:
             self._base_tasks = _tasks_of_user(os.getuid())
@@ -157,13 +160,22 @@ class Sandbox:
         self._filter = seccomp.program(private_root=self.level is Level.STRICT)
 
     def allot(self) -> Seat:
-        """Prepare for one worker; to be called before its fork, once all modules are preloaded."""
+        """Prepare for one worker, which the next fork makes; to be called once all modules are preloaded.
+
+        Raises:
+            OSError: where the host has no more to give.
+        """
         if not self._base_bytes:
             self._base_bytes = _address_space(self._proc)
-        if self._pid_namespace is not None:
-            namespaces.return_to_pid_namespace(self._pid_namespace)
-            namespaces.new_pid_namespace()
-        return self._new_seat()
+        seat = self._new_seat()
+        if self._home is not None:
+            try:
+                self._go_to(seat)
+                namespaces.new_pid_namespace()
+            except OSError:
+                self._home.enter()
+                raise
+        return seat
 
     def _new_seat(self) -> Seat:
         uid, gid = os.getuid(), os.getgid()
@@ -176,10 +188,15 @@ class Sandbox:
         os.chown(scratch, uid, gid)
         return Seat(uid, gid, scratch)
 
+    def _go_to(self, seat: Seat) -> None:
+        limits = self.limits
+        namespaces.separate()
+        namespaces.mount_scratch(seat.uid, seat.gid, size_bytes=limits.scratch_bytes, inodes=limits.scratch_inodes)
+
     def forked(self) -> None:
-        """In the fork server, after each fork: be ready to fork other things again."""
-        if self._pid_namespace is not None:
-            namespaces.return_to_pid_namespace(self._pid_namespace)
+        """In the fork server, after each fork or instead of it: leave what is the worker's to it."""
+        if self._home is not None:
+            self._home.enter()
 
     def release(self, seat: Seat, *, most: int | None = None) -> bool:
         """Remove what a worker that is gone has left, up to so many files; whether nothing is left."""
@@ -196,7 +213,7 @@ class Sandbox:
         rules = self._landlock
         syscalls.close_all_but(keep_fds | {self._proc} | (rules.fds if rules else set()))
         if self.level is Level.STRICT:
-            self._enter_namespaces(seat)
+            self._enter_user_namespace(seat)
         else:
             os.chdir(seat.scratch)
             if self._users is not None:
@@ -228,12 +245,12 @@ class Sandbox:
         self.enclose()
         self._base_bytes = _address_space(self._proc)
         self._server = os.getppid()
-        self.enter(self._new_seat(), keep_fds=keep_fds)
+        seat = self._new_seat()
+        if self.level is Level.STRICT:
+            self._go_to(seat)
+        self.enter(seat, keep_fds=keep_fds)
 
-    def _enter_namespaces(self, seat: Seat) -> None:
-        limits = self.limits
-        namespaces.separate()
-        namespaces.mount_scratch(seat.uid, seat.gid, size_bytes=limits.scratch_bytes, inodes=limits.scratch_inodes)
+    def _enter_user_namespace(self, seat: Seat) -> None:
         if self._users is not None:
             namespaces.become(seat.uid, seat.gid)
             # The change of user made this process's files in /proc root's; the id maps are among them.

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+# Keeps the interpreter lock during a call, so that a child has it too.
+_python = ctypes.PyDLL(None, use_errno=True)
 
 
 class _Numbers(NamedTuple):
@@ -135,6 +137,19 @@ def prctl(option: int, argument: int, name: str) -> None:
     """prctl(2) with one argument; `name` is the option's name, for an error."""
     if _libc.prctl(option, argument, 0, 0, 0) == -1:
         raise _failure(f"prctl({name})")
+
+
+def fork() -> int:
+    """fork(2) of a process with a single thread: 0 in the child, there the child's pid.
+
+    `os.fork` also makes new locks for threading, logging and imports and seeds `random`, which writes to 240 pages:
+    each of them is copied, and a worker would be a millisecond later. Nobody else holds these locks here, and
+    the job brings its own seed.
+    """
+    pid: int = _python.fork()
+    if pid == -1:
+        raise _failure("fork")
+    return pid
 
 
 def unshare(flags: int) -> None:

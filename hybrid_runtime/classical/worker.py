@@ -19,7 +19,7 @@ from hybrid_runtime.circuit import Circuit, QuantumResult
 from hybrid_runtime.classical import styles
 from hybrid_runtime.classical.lastwords import last_words
 from hybrid_runtime.classical.loader import load_algorithm
-from hybrid_runtime.classical.rehearsal import rehearse
+from hybrid_runtime.classical.rehearsal import Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
@@ -68,14 +68,16 @@ if TYPE_CHECKING:
 # The dispatcher sends it to stop an algorithm that is computing; the handler raises StopRequested there.
 STOP_SIGNAL = signal.SIGUSR1
 
+# Made once, before the fork: it takes longer than all else that a worker does at its start.
+_decoder = decoder(ToWorker)
+
 
 class Worker:
     """The worker's end of the channel: one job, then the process ends."""
 
-    def __init__(self, channel: SeqPacketChannel, folder: Path) -> None:
+    def __init__(self, channel: SeqPacketChannel | Stage, folder: Path) -> None:
         self._channel = channel
         self._folder = folder
-        self._decoder = decoder(ToWorker)
         self._compiler = Compiler()
         self._notes = Notes(self._flush)
         self._context: Context | None = None
@@ -101,8 +103,19 @@ class Worker:
         signal.signal(STOP_SIGNAL, self._on_stop_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
-        rehearse(self._folder / "rehearsal")
-        load = decode(self._decoder, self._channel.receive())
+        first = self._channel.receive_nowait()
+        if first is None:
+            rehearse(self._folder / "rehearsal")
+            first = self._channel.receive()
+        self.take(first)
+
+    def take(self, first: bytes | memoryview) -> None:
+        """Do the job that is in this message, and report its outcome.
+
+        Raises:
+            ProtocolError: it is not a job.
+        """
+        load = decode(_decoder, first)
         if not isinstance(load, Load):
             raise ProtocolError(f"a worker's first message is a job, not {type(load).__name__}")
         try:
@@ -193,7 +206,7 @@ class Worker:
         """Read the `Stop` that was sent before the signal, and raise it in the algorithm."""
         self._stop_missed = False
         message = self._channel.receive_nowait()
-        stop = None if message is None else decode(self._decoder, message)
+        stop = None if message is None else decode(_decoder, message)
         if isinstance(stop, Stop):
             raise self._stopped(stop)
 
@@ -246,7 +259,7 @@ class Worker:
 
     def _send_and_receive(self, data: bytes) -> Any:
         self._channel.send(data)
-        return decode(self._decoder, self._channel.receive())
+        return decode(_decoder, self._channel.receive())
 
     def _ask_replayer(self, circuits: list[Circuit]) -> Any:
         """The recorded answer to a step, as `_ask` returns it; where there is none, that of the dispatcher."""
@@ -362,6 +375,12 @@ def seed_everything(seed: int) -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed & 0xFFFFFFFF)
+
+
+def rehearse(folder: Path) -> None:
+    """Do a job that needs nobody, below this folder, so that the real one finds its memory at hand."""
+    with staged(folder) as stage:
+        Worker(stage, folder).take(stage.receive())
 
 
 def _flush_quietly(stream: Any) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from hybrid_runtime.classical.rehearsal import rehearse
+from hybrid_runtime.classical.worker import rehearse
 
 
 def test_a_rehearsal_leaves_no_file_no_module_and_no_import_path(tmp_path):
