@@ -55,7 +55,7 @@ LIMITS = Limits(think_s=0.15, finalize_s=0.05)
 
 
 class Held(NamedTuple):
-    """What a runtime holds: counts, and kilobytes of memory that are its own."""
+    """What a runtime holds: counts, and kilobytes of memory that no file is behind."""
 
     processes: int
     descriptors: int
@@ -141,8 +141,9 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _own_kib(pid: int) -> int:
+    # Not what is private: that depends on how many workers there are to share it with.
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import linecache
 import os
 import pickle
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ def load_algorithm(bundle: Bundle, folder: Path) -> Any:
         return _accepted(pickle.loads(bundle.pickle), "the pickled object")
     unpack(bundle.files, folder)
     sys.path.insert(0, str(folder / Path(bundle.entry).parent))
-    module = _import_file(folder / bundle.entry)
+    module = _import_file(folder / bundle.entry, bundle.files[bundle.entry])
     return _find(module, bundle.name, bundle.entry)
 
 
@@ -47,20 +48,25 @@ def unpack(files: dict[str, bytes], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # O_EXCL: whatever two names may fold to on this file system, no file replaces another.
         fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[os.write(fd, left) :]
+        finally:
+            os.close(fd)
 
 
-def _import_file(path: Path) -> ModuleType:
+def _import_file(path: Path, source: bytes) -> ModuleType:
     # The file keeps its own name as a module, unless a module of that name is loaded already: a user's
     # `random.py` must not become everybody's `random`.
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "user_algorithm"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceFileLoader):
         raise BundleError(f"{path.name} cannot be imported: an algorithm is a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    # As `exec_module` does, without a search for byte code from an earlier import and the writing of it for a later.
+    exec(spec.loader.source_to_code(source, str(path)), vars(module))
     return module
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -109,8 +110,8 @@ class PoolStatistics(NamedTuple):
 class Pool:
     """Warm workers of one environment. Used by the dispatcher's loop, which waits on `fileno()`.
 
-    A worker is leased for one job and never comes back: its end makes room for another. How many are kept warm
-    follows demand, from `warm` upwards.
+    A worker is leased for one job and never comes back: its end makes room for another, and `refill` has others
+    started. How many are kept warm follows demand, from `warm` upwards.
 
     Args:
         scratch: Folder below which each worker gets its own.
@@ -186,8 +187,12 @@ class Pool:
             self._calm = 0
             self._wanted = max(self._warm, self._wanted - 1)
             self.evict(self._wanted)
-        self._fill(self._wanted)
         return worker
+
+    def refill(self) -> None:
+        """Have workers started in place of those leased: not at the lease, for that would slow the job's beginning."""
+        with suppress(ChannelClosed):  # the next lease tells
+            self._fill(0 if self._crashed >= _CRASHES else self._wanted)
 
     def _miss(self) -> None:
         """Nobody is warm: have one started, and more kept warm from now on if this is not merely the beginning."""

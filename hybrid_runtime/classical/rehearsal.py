@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MODULE = "rehearsal_of_a_worker"
 _SOURCE = b'''
-from hybrid_runtime import Circuit, Done, HybridAlgorithm
+from hybrid_runtime import Circuit, Context, Done, HybridAlgorithm, hybrid
 
 class Rehearsal(HybridAlgorithm):
     def initialize(self, context):

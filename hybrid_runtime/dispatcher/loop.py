@@ -328,6 +328,8 @@ class Dispatcher:
             self._act(job, job.machine.on_backend_lost(self._gone, _now()))
             return
         self._backend.ask(job, run)
+        if run.define:  # as in every job's first step
+            self._classical.refill()
         if self._backend.deadline < self._overdue_timer:
             self._overdue_timer = self._backend.deadline
             self._deadlines.add(self._overdue_timer, _OVERDUE)
@@ -351,6 +353,7 @@ class Dispatcher:
         self._tell(end.report)
         job.worker.kill()
         self._release(job)
+        self._classical.refill()
 
     def _release(self, job: Job) -> None:
         del self._jobs[job.job_id]

@@ -39,6 +39,9 @@ class ClassicalPort(Protocol):
             ChannelClosed: there will be none ever.
         """
 
+    def refill(self) -> None:
+        """Now is a good time to prepare other workers: the beginning of a job is not slowed by it."""
+
     def on_readable(self) -> list[tuple[int, int]]:
         """Take in news; the leased workers that ended, as (pid, exit status).
 

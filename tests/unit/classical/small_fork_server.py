@@ -53,10 +53,15 @@ def serve(sandbox: Sandbox, program: str, workers: int) -> int:
     status, free = 0, next_descriptor()
     for _ in range(workers):
         seat = sandbox.allot()
+        begins, let_begin = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.read(begins, 1)
             os._exit(work(sandbox, seat, program))
         sandbox.forked()
+        os.write(let_begin, b"x")
+        os.close(begins)
+        os.close(let_begin)
         status = wait_for(pid)
         sandbox.release(seat)
     assert next_descriptor() == free

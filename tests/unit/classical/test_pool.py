@@ -109,8 +109,18 @@ def test_warm_workers_are_there_before_they_are_wanted(make_pool):
     assert repr(pool) == "<Pool [2 warm, 0 busy, 0 starting]>"
     worker = pool.lease_nowait()
     assert worker is not None
-    assert repr(pool) == "<Pool [1 warm, 1 busy, 1 starting]>"
+    assert repr(pool) == "<Pool [1 warm, 1 busy, 0 starting]>"
     worker.close()
+
+
+def test_workers_are_replaced_when_there_is_time_for_it(make_pool):
+    pool = make_pool(warm=2)
+    news(pool)
+    news(pool)
+    lease(pool).close()
+    pool.refill()
+    pool.refill()
+    assert repr(pool) == "<Pool [1 warm, 1 busy, 1 starting]>"
 
 
 def test_without_warm_workers_one_comes_when_it_is_wanted(make_pool):
@@ -194,6 +204,7 @@ def test_a_fork_server_that_is_of_no_use_is_told(make_pool, plan, error, why):
 def test_a_fork_server_that_left_requests_unread_is_gone_too(make_pool):
     pool = make_pool("worker end", warm=1)
     worker = lease(pool)
+    pool.refill()
     # It ends at the second request; sooner or later so is told, whatever was still under way.
     deadline = time.monotonic() + PATIENCE_S
     with pytest.raises(HybridRuntimeError, match="the fork server is gone"):
@@ -241,12 +252,14 @@ def test_fewer_are_kept_warm_again_when_nobody_waits(make_pool):
     lease(pool).close()
     pool._wanted = 2
     pool._calm = 0
+    pool.refill()
     for _ in range(module._CALM_LEASES):
         while not pool.statistics().warm:
             news(pool)
         worker = pool.lease_nowait()
         assert worker is not None
         worker.close()
+        pool.refill()
     assert pool.statistics().wanted == 1
 
 

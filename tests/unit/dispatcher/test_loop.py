@@ -112,6 +112,7 @@ class Pool:
         self.gone = False
         # One entry for each time that a worker was wanted and there was none.
         self.wanted: queue.Queue[None] = queue.Queue()
+        self.refilled = 0
 
     def lease_nowait(self) -> Worker | None:
         if self.gone:
@@ -120,6 +121,9 @@ class Pool:
             return self._idle.popleft()
         self.wanted.put(None)
         return None
+
+    def refill(self) -> None:
+        self.refilled += 1
 
     def on_readable(self) -> list[tuple[int, int]]:
         self._ours.recv(1)
@@ -281,6 +285,20 @@ def test_a_job_is_stepped_between_its_worker_and_the_quantum_runtime(stage):
     assert worker.hear_signal() == "kill"
     # Its programs are not needed any more.
     assert stage.asked_or_told() == Forget([define.program])
+
+
+def test_workers_are_replaced_once_a_job_has_begun_and_when_one_has_ended(stage):
+    worker = stage.start("job")
+    assert stage.pool.refilled == 0
+    worker.say(make_step(1))
+    stage.execute(stage.asked())
+    assert isinstance(worker.hear(), ReceivedResults)
+    assert stage.pool.refilled == 1
+    worker.say(Finished(encode_value("done")))
+    stage.told(Ended)
+    assert worker.hear_signal() == "kill"
+    stage.start("next")
+    assert stage.pool.refilled == 2
 
 
 def test_jobs_wait_for_the_backend_and_for_workers(make_stage):
