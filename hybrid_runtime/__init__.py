@@ -7,6 +7,7 @@ The layers, lowest first:
 - errors, program, circuit, limits, algorithm, context, values, timing, job: plain data and contracts
 - protocol, languages, config
 - dispatcher, classical, quantum, bundle: siblings that know only the protocol
+- client: a job manager, as seen by those who use it
 - local, testing, cli: where the parts are put together
 """
 
@@ -19,6 +20,8 @@ from hybrid_runtime._version import __version__
 if TYPE_CHECKING:
     from hybrid_runtime.algorithm import Done, History, HybridAlgorithm, StopExecution, hybrid
     from hybrid_runtime.circuit import Circuit, QuantumResult
+    from hybrid_runtime.client.aio import AsyncClient
+    from hybrid_runtime.client.sync import Client
     from hybrid_runtime.context import Context
     from hybrid_runtime.job import JobResult
     from hybrid_runtime.limits import Limits, StopReason
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 # Where each public name lives. They are loaded on first use, so that importing the package in a
 # fresh interpreter, or in a worker, costs next to nothing.
 _HOMES = {
+    "AsyncClient": "client.aio",
     "Circuit": "circuit",
+    "Client": "client.sync",
     "LocalRuntime": "local",
     "Context": "context",
     "Done": "algorithm",
@@ -43,7 +48,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "Circuit",
+    "Client",
     "Context",
     "Done",
     "History",

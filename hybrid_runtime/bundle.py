@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import linecache
 import os
@@ -13,11 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hybrid_runtime.declared import declared_in
 from hybrid_runtime.errors import BundleError
-from hybrid_runtime.protocol.bundles import MAX_BUNDLE_BYTES, Bundle
+from hybrid_runtime.files import Collection
+from hybrid_runtime.packages import check_requirements, modules_in, versions
+from hybrid_runtime.protocol.bundles import Bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -31,11 +33,15 @@ def as_bundle(algorithm: Any) -> Bundle:
     return bundle_object(algorithm)
 
 
-def bundle_file(target: str) -> Bundle:
-    """The bundle of `FILE` or `FILE:NAME`, with the local modules that the file imports.
+def bundle_file(target: str, include: Sequence[str] = ()) -> Bundle:
+    """The bundle of `FILE` or `FILE:NAME`, with the local modules that the file imports and the data it needs.
+
+    Args:
+        target: The file, and its algorithm where it holds several.
+        include: Patterns of data files, seen from the file's folder, besides those that the file declares.
 
     Raises:
-        BundleError: the file cannot be read, is not Python, or is too large.
+        BundleError: a file cannot be read, is not Python, leads elsewhere, or is too large.
     """
     path_text, name = split_target(target)
     path = Path(path_text)
@@ -44,10 +50,22 @@ def bundle_file(target: str) -> Bundle:
         raise BundleError(f"{path_text} {problem}: give the Python file that holds the algorithm")
     if path.suffix != ".py":
         raise BundleError(f"{path_text} is not a Python file: an algorithm is a file that ends in .py")
-    files: dict[str, bytes] = {}
-    imported: set[str] = set()
-    _collect(path, path.parent, files, imported)
-    return Bundle(python=_PYTHON, packages=_versions(imported), entry=path.name, name=name, files=files)
+    collection = Collection(path)
+    declared = declared_in(collection.text_of_entry(), path_text)
+    if declared.requires or declared.requires_python:
+        check_requirements(declared.requires, declared.requires_python)
+    collection.include([*declared.include, *include])
+    return Bundle(
+        python=_PYTHON,
+        packages=versions(collection.imported),
+        entry=path.name,
+        name=name,
+        files=collection.files,
+        requires_python=declared.requires_python,
+        requires=declared.requires,
+        parameters=declared.parameters,
+        limits=declared.limits,
+    )
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -56,98 +74,6 @@ def split_target(target: str) -> tuple[str, str]:
     if colon and name.isidentifier() and path:
         return path, name
     return target, ""
-
-
-def _collect(path: Path, root: Path, files: dict[str, bytes], imported: set[str]) -> None:
-    """Take in a file and, from what its imports name, every local module below `root`."""
-    waiting = [path]
-    while waiting:
-        one = waiting.pop()
-        key = one.relative_to(root).as_posix()
-        if key in files:
-            continue
-        content = _read(one)
-        if sum(map(len, files.values())) + len(content) > MAX_BUNDLE_BYTES:
-            raise BundleError(f"{path} and the modules it imports have more than {MAX_BUNDLE_BYTES} bytes")
-        files[key] = content
-        for module in _imports(parse_source(content, str(one)), one, root):
-            local = list(_local_files(module, root))
-            if local:
-                waiting += local
-            else:
-                imported.add(module.split(".")[0])
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def parse_source(content: bytes, name: str) -> ast.Module:
-    """The file's syntax tree.
-
-    Raises:
-        BundleError: it is not Python; the text shows the line.
-    """
-    try:
-        return ast.parse(content, filename=name)
-    except SyntaxError as error:
-        line = f"\n    {error.text.strip()}" if error.text else ""
-        raise BundleError(f"{name}, line {error.lineno}: {error.msg}{line}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise BundleError(f"{name} is not a Python file: {error}") from None
-
-
-def _imports(tree: ast.Module, path: Path, root: Path) -> Iterator[str]:
-    """The dotted names that a file imports, anywhere in it; relative ones as seen from `root`."""
-    package = path.relative_to(root).parent.parts
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            stem = ".".join((*base, node.module)) if node.module else ".".join(base)
-            if stem:
-                yield stem
-            yield from (f"{stem}.{alias.name}" if stem else alias.name for alias in node.names)
-
-
-def _local_files(module: str, root: Path) -> Iterator[Path]:
-    """The files below `root` that importing this module would run."""
-    folder = root
-    parts = module.split(".")
-    for index, part in enumerate(parts):
-        if (folder / f"{part}.py").is_file():
-            yield folder / f"{part}.py"
-            return
-        folder = folder / part
-        if not folder.is_dir() or (index == 0 and not _is_package(folder)):
-            return
-        if (folder / "__init__.py").is_file():
-            yield folder / "__init__.py"
-
-
-def _is_package(folder: Path) -> bool:
-    """Whether a folder beside the algorithm is meant to be imported: it holds Python files."""
-    return any(folder.glob("*.py"))
-
-
-def _versions(names: set[str]) -> dict[str, str]:
-    """Installed versions of the imported packages, where they are known here."""
-    foreign = sorted(names - sys.stdlib_module_names - {"hybrid_runtime"})
-    if not foreign:
-        return {}
-    from importlib import metadata  # takes longer to import than everything else here
-
-    found = {}
-    for name in foreign:
-        try:
-            found[name] = metadata.version(name)
-        except (metadata.PackageNotFoundError, ValueError):
-            continue  # not installed here, or under another name: the worker will tell what it lacks
-    return found
 
 
 def bundle_object(algorithm: Any) -> Bundle:
@@ -177,7 +103,8 @@ def bundle_object(algorithm: Any) -> Bundle:
                 f"{getattr(target, '__name__', target)!r} cannot be sent to a worker: {error}; open files, "
                 "connections and locks inside the algorithm instead"
             ) from error
-    return Bundle(python=_PYTHON, pickle=data, sources=_sources(target, modules, data))
+    packages = versions(modules_in(data) - {module.__name__.split(".")[0] for module in modules} - {"__main__"})
+    return Bundle(python=_PYTHON, packages=packages, pickle=data, sources=_sources(target, modules, data))
 
 
 @contextmanager

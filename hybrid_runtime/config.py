@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # What the processes of the runtime may inherit: an environment is a place where secrets live, and workers
 # see the one their fork server was started with.
@@ -16,6 +17,21 @@ def child_environment() -> dict[str, str]:
     """Environment for the processes of the runtime: allow-listed variables, one thread a library."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | dict.fromkeys(_ONE_THREAD, "1")
+
+
+def configuration_folder() -> Path:
+    """The folder for what this user sets."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def server_url() -> str | None:
+    """The job manager that clients ask where none is named."""
+    return os.environ.get("QI_RUN_URL") or None
+
+
+def server_token() -> str | None:
+    """The secret with which clients ask it."""
+    return os.environ.get("QI_RUN_TOKEN") or None
 
 
 def worker_environment() -> dict[str, str]:

@@ -14,6 +14,10 @@ from hybrid_runtime.errors import InvalidInput
 
 # The dispatcher looks through that many values of the metric at every step.
 MAX_PLATEAU_WINDOW = 10_000
+# Shots of a job's circuits that name none, and the bounds of what a job is given.
+DEFAULT_SHOTS = 1024
+MAX_SHOTS = 10_000_000
+MAX_SEED = (1 << 63) - 1
 
 
 class StopReason(StrEnum):
@@ -93,6 +97,17 @@ def _plateau(given: Any) -> tuple[str, float, int]:
         most = MAX_PLATEAU_WINDOW
         raise InvalidInput(f"limit plateau takes a tolerance from 0 and a window of 2 to {most}, not {given!r:.60}")
     return plateau
+
+
+def whole(name: str, value: Any, least: int, most: int) -> int:
+    """The value as an int.
+
+    Raises:
+        InvalidInput: it is no whole number, or out of range.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
+        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value!r:.60}")
+    return int(value)
 
 
 _UNITS = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -30,6 +30,7 @@ from hybrid_runtime.errors import (
     rebuild,
 )
 from hybrid_runtime.job import JobResult, JobState
+from hybrid_runtime.limits import DEFAULT_SHOTS, Limits, whole
 from hybrid_runtime.process import interpreter
 from hybrid_runtime.protocol.control import (
     Cancel,
@@ -44,14 +45,12 @@ from hybrid_runtime.protocol.control import (
 )
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
-from hybrid_runtime.submission import DEFAULT_SHOTS, as_json, checked_fsync, new_job, resumed_job, whole, writable
+from hybrid_runtime.submission import as_json, checked_fsync, new_job, resumed_job, writable
 from hybrid_runtime.values import decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType, TracebackType
-
-    from hybrid_runtime.limits import Limits
 
 DEFAULT_BACKEND = "qulacs"
 PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")

@@ -6,21 +6,19 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from hybrid_runtime.bundle import as_bundle
+from hybrid_runtime.declared import merged_limits
 from hybrid_runtime.dispatcher.journal import Fsync, wait_until_free
 from hybrid_runtime.dispatcher.recorder import refuse_completed, survey
 from hybrid_runtime.errors import InvalidInput, JournalError, ResultNotEncodable
-from hybrid_runtime.limits import Limits
+from hybrid_runtime.limits import MAX_SEED, MAX_SHOTS, Limits, whole
 from hybrid_runtime.protocol.bundles import encode_bundle
 from hybrid_runtime.protocol.control import Submit
 from hybrid_runtime.values import encode_value
 
-DEFAULT_SHOTS = 1024
-MAX_SHOTS = 10_000_000
 # A runtime that was left by its client needs a moment to end.
 _PATIENCE_S = 10.0
 
@@ -44,13 +42,12 @@ def new_job(
         InvalidInput: one of these cannot be used.
     """
     shots = whole("shots", shots, 1, MAX_SHOTS)
-    seed = secrets.randbits(32) if seed is None else whole("seed", seed, 0, (1 << 63) - 1)
-    if limits is None:
-        limits = Limits()
-    elif not isinstance(limits, Limits):
+    seed = secrets.randbits(32) if seed is None else whole("seed", seed, 0, MAX_SEED)
+    if limits is not None and not isinstance(limits, Limits):
         raise InvalidInput(f"limits are given as Limits(steps=…, …), not as {type(limits).__name__}")
-    given = _encoded(parameters)
-    return Submit(new_job_id(), encode_bundle(as_bundle(algorithm)), given, seed, shots, limits)
+    bundle = as_bundle(algorithm)
+    given = _encoded(parameters, bundle.parameters)
+    return Submit(new_job_id(), encode_bundle(bundle), given, seed, shots, merged_limits(bundle.limits, limits))
 
 
 def resumed_job(algorithm: Any, journal: Path, fsync: str = Fsync.GROUP) -> Submit:
@@ -91,17 +88,6 @@ def checked_fsync(fsync: str) -> str:
     return str(fsync)
 
 
-def whole(name: str, value: Any, least: int, most: int) -> int:
-    """The value as an int.
-
-    Raises:
-        InvalidInput: it is no whole number, or out of range.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
-        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value!r:.60}")
-    return int(value)
-
-
 def writable(path: str | Path) -> Path:
     """The absolute path of a file that can be written; an empty one is made.
 
@@ -127,10 +113,10 @@ def as_json(options: Mapping[str, Any] | None) -> str:
         raise InvalidInput(f"the backend's options are plain values by name: {error}") from None
 
 
-def _encoded(parameters: Any) -> bytes:
+def _encoded(parameters: Any, declared: dict[str, Any]) -> bytes:
     if parameters is not None and not isinstance(parameters, Mapping):
         raise InvalidInput(f"parameters are given as a dictionary, not as {type(parameters).__name__}")
     try:
-        return encode_value(dict(parameters or {}), "parameters")
+        return encode_value({**declared, **(parameters or {})}, "parameters")
     except ResultNotEncodable as error:
         raise InvalidInput(str(error)) from None

@@ -10,9 +10,8 @@ import typer
 
 from hybrid_runtime.cli.parameters import parse_parameters
 from hybrid_runtime.errors import InvalidInput
-from hybrid_runtime.limits import Limits, parse_limits
+from hybrid_runtime.limits import DEFAULT_SHOTS, MAX_SEED, MAX_SHOTS, Limits, parse_limits
 from hybrid_runtime.local import DEFAULT_BACKEND
-from hybrid_runtime.submission import DEFAULT_SHOTS, MAX_SHOTS
 
 Target = Annotated[
     str,
@@ -80,8 +79,6 @@ Trace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log lines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show Hybrid Runtime's own traceback of an error.")]
-
-MAX_SEED = (1 << 63) - 1
 
 
 class JobOptions:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from hybrid_runtime.bundle import parse_source
+from hybrid_runtime.files import parse_source
 from hybrid_runtime.protocol.bundles import Bundle
 
 PACKAGE = "hybrid_runtime"
@@ -55,6 +55,8 @@ class Project:
         self.entry_key = bundle.entry
         self.modules: dict[str, Module] = {}
         for key, content in bundle.files.items():
+            if not key.endswith(".py"):
+                continue  # data
             file = str(folder / key)
             self.modules[dotted(key)] = Module(file, parse_source(content, file))
         self.entry = self.modules[dotted(bundle.entry)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,10 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         files: Contents by relative path, with `/` between the parts.
         pickle: The algorithm as cloudpickle wrote it, for one that was not read from a file.
         sources: Source text by file name of what is pickled, so that tracebacks show its lines.
+        requires_python: Versions of Python that the algorithm asks for, as PEP 440 writes them; empty for any.
+        requires: Packages that it asks for, as PEP 508 writes them.
+        parameters: What the job's own parameters are laid over.
+        limits: Limits, by name, of jobs that are not given others.
     """
 
     format: int = BUNDLE_FORMAT
@@ -36,6 +41,10 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: dict[str, bytes] = {}
     pickle: bytes = b""
     sources: dict[str, str] = {}
+    requires_python: str = ""
+    requires: list[str] = []
+    parameters: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
 
 
 _decoder = msgspec.msgpack.Decoder(Bundle)

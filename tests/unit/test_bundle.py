@@ -10,7 +10,7 @@ from types import ModuleType
 import cloudpickle
 import pytest
 
-from hybrid_runtime import Circuit, HybridAlgorithm, bundle, hybrid
+from hybrid_runtime import Circuit, HybridAlgorithm, files, hybrid
 from hybrid_runtime.bundle import bundle_file, bundle_object, split_target
 from hybrid_runtime.errors import BundleError
 from hybrid_runtime.protocol.bundles import decode_bundle, encode_bundle
@@ -122,10 +122,39 @@ def test_a_broken_helper_is_named_with_its_line(tmp_path):
         bundle_file(str(tmp_path / "main.py"))
 
 
+def test_versions_of_a_pickles_packages_are_in_the_manifest():
+    import numpy
+
+    @hybrid
+    def algorithm(context):
+        return numpy.zeros(1)
+
+    assert bundle_object(algorithm).packages["numpy"] == numpy.__version__
+
+
 def test_files_beyond_the_size_of_a_bundle_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(bundle, "MAX_BUNDLE_BYTES", 100)
+    monkeypatch.setattr(files, "MAX_BUNDLE_BYTES", 100)
     write(tmp_path, main="import helper", helper="#" * 200)
     with pytest.raises(BundleError, match="more than 100 bytes"):
+        bundle_file(str(tmp_path / "main.py"))
+
+
+def test_what_the_file_declares_is_in_the_manifest(tmp_path):
+    block = [
+        'requires-python = ">=3.11"',
+        "dependencies = ['numpy>=2']",
+        "[tool.hybrid-runtime]",
+        "parameters = {a = 1}",
+    ]
+    write(tmp_path, main="\n".join(["# /// script", *(f"# {line}" for line in block), "# ///"]))
+    bundle = bundle_file(str(tmp_path / "main.py"))
+    assert (bundle.requires_python, bundle.requires, bundle.parameters) == (">=3.11", ["numpy>=2"], {"a": 1})
+
+
+@pytest.mark.parametrize("line", ["dependencies = ['numpy >>']", "requires-python = 'new'"])
+def test_a_requirement_that_is_none_is_refused(tmp_path, line):
+    write(tmp_path, main=f"# /// script\n# {line}\n# ///\n")
+    with pytest.raises(BundleError, match=r"'numpy >>' is no requirement|'new' is no range of versions"):
         bundle_file(str(tmp_path / "main.py"))
 
 

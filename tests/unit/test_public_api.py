@@ -33,7 +33,9 @@ from hybrid_runtime.timing import Timing
 
 def test_the_public_names_are_the_documented_ones():
     assert hybrid_runtime.__all__ == [
+        "AsyncClient",
         "Circuit",
+        "Client",
         "Context",
         "Done",
         "History",
