@@ -72,7 +72,7 @@ class Packed(NamedTuple):
     data: bytes | None
 
 
-def pack(algorithm: Any, backend: str, options: SharedOptions) -> Packed:
+def pack(algorithm: Any, backend: str, options: Options | SharedOptions) -> Packed:
     """The job that runs this: an algorithm in any form, a circuit, or a named one that the server has.
 
     Raises:

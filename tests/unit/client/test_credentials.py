@@ -5,7 +5,6 @@ import stat
 
 import pytest
 
-from hybrid_runtime.client import credentials
 from hybrid_runtime.client.credentials import Server, Servers, checked_url, choose, is_exposed, load, place, save
 from hybrid_runtime.errors import InvalidInput, Unauthenticated
 
@@ -114,7 +113,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_another_way(tmp_path, monkeyp
 
 def test_a_file_of_somebody_else_is_not_used(monkeypatch):
     path = save(TWO)
-    monkeypatch.setattr(credentials.os, "getuid", lambda: path.stat().st_uid + 1)
+    monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 1)
     if path.stat().st_uid == 0:
         pytest.skip("files of root are trusted, and here everything is root's")
     with pytest.raises(InvalidInput, match="belongs to another user"):

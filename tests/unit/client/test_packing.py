@@ -38,7 +38,9 @@ def test_a_function_becomes_a_pickle():
     def algorithm(context):
         return 1
 
-    assert pack(algorithm, "qulacs", {}).bundle.pickle
+    bundle = pack(algorithm, "qulacs", {}).bundle
+    assert bundle is not None
+    assert bundle.pickle
 
 
 def test_a_circuit_and_its_file_become_a_pure_quantum_job(tmp_path):
