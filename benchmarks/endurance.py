@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from hybrid_runtime import JobResult, Limits, LocalRuntime
 from hybrid_runtime.local import Job
+from hybrid_runtime.node import scratch_of
 from hybrid_runtime.protocol.bundles import Bundle
 
 AT_ONCE = 4
@@ -93,7 +94,7 @@ class Runtime:
 
     def lasting(self) -> list[int]:
         """The processes that outlive a job: all but the workers."""
-        node = self.client._process.pid
+        node = self.client._node.pid
         own = _children(node)
         # At level strict the fork server is the child of the process that the dispatcher started.
         servers = [pid for pid in own if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -104,10 +105,10 @@ class Runtime:
         """What it holds now."""
         pids = self.lasting()
         return Held(
-            processes=len(_descendants(self.client._process.pid)),
+            processes=len(_descendants(self.client._node.pid)),
             descriptors=sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids),
             mounts=sum(len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines()) for pid in pids),
-            scratch=len(list(self.client._scratch.iterdir())),
+            scratch=len(list(scratch_of(self.client._node.root, self.client._node.pid).iterdir())),
             own_kib=sum(_own_kib(pid) for pid in pids),
         )
 

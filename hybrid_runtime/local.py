@@ -8,133 +8,47 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
-import subprocess
-import tempfile
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import structs
 
-from hybrid_runtime.classical.cleaning import remove_tree
-from hybrid_runtime.config import child_environment
-from hybrid_runtime.dispatcher.output import how_it_died
-from hybrid_runtime.errors import (
-    ChannelClosed,
-    ErrorData,
-    InternalError,
-    InvalidInput,
-    ProtocolError,
-    rebuild,
-)
+from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, rebuild
 from hybrid_runtime.job import JobResult, JobState
+from hybrid_runtime.jobhandle import Event, Job
 from hybrid_runtime.limits import DEFAULT_SHOTS, Limits, whole
-from hybrid_runtime.process import interpreter
+from hybrid_runtime.nodeprocess import NodeProcess
 from hybrid_runtime.protocol.control import (
     Cancel,
     Ended,
     FromDispatcher,
     Log,
     Open,
+    Pause,
+    Paused,
     Progress,
     Restarted,
     Submit,
     Unavailable,
 )
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
-from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.submission import as_json, checked_fsync, new_job, resumed_job, writable
-from hybrid_runtime.values import decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType, TracebackType
 
+__all__ = ["DEFAULT_BACKEND", "MOST_RESTARTS", "PRELOAD", "Event", "Job", "LocalRuntime", "run", "wait"]
+
 DEFAULT_BACKEND = "qulacs"
 PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
-
-Event = Progress | Log
-
-
-class Job:
-    """A job given to a `LocalRuntime`; its events and result arrive as they are asked for."""
-
-    def __init__(self, client: LocalRuntime, submit: Submit) -> None:
-        self._client = client
-        self._submit = submit
-        self.job_id = submit.job_id
-        self.state = JobState.STARTING
-        self.metrics: dict[str, list[float]] = {}
-        self.logs: list[str] = []
-        self._result: JobResult | None = None
-
-    def cancel(self, *, kill: bool = False) -> None:
-        """Stop the job: gracefully, so that `finalize` runs; or at once with `kill`."""
-        if self._result is None:
-            self._client._send(Cancel(self.job_id, kill))
-
-    def events(self, timeout_s: float | None = None) -> Iterator[Event]:
-        """What happens to this job, as it happens, until it ends.
-
-        Raises:
-            TimeoutError: nothing happened for `timeout_s`; iterate again to go on.
-        """
-        while self._result is None:
-            event = self._client._next(self, timeout_s)
-            if event is not None:
-                yield event
-
-    def result(self) -> JobResult:
-        """Wait for the job's end; its result, whatever its state."""
-        for _ in self.events():
-            pass
-        assert self._result is not None
-        return self._result
-
-    def begin_anew(self) -> None:
-        """Forget what was told of it: all of that is told again."""
-        self.metrics.clear()
-        self.logs.clear()
-
-    def _take(self, event: Event | Ended) -> None:
-        if isinstance(event, Progress):
-            self.state = event.state
-            for name, value in event.metrics:
-                self.metrics.setdefault(name, []).append(value)
-        elif isinstance(event, Log):
-            self.logs += event.lines
-        else:
-            self.state = event.state
-            self._result = self._made(event)
-
-    def _made(self, event: Ended) -> JobResult:
-        backend = self._client.backend
-        value, error = None, event.error
-        try:
-            value = decode_value(event.value)
-        except ProtocolError as problem:  # it was made beside the algorithm's code, which may have forged it
-            error = error or ErrorData(kind="ResultNotEncodable", text=str(problem), family="ResultNotEncodable")
-            self.state = JobState.FAILED
-        return JobResult(
-            value=value,
-            state=self.state,
-            stop_reason=event.stop_reason,
-            steps=event.steps,
-            shots=event.shots,
-            metrics=self.metrics,
-            timing=event.timing,
-            error=error,
-            job_id=self.job_id,
-            backend=backend.name if backend else self._client.backend_name,
-            seed=self._submit.seed,
-            isolation=event.isolation,
-            logs=self.logs,
-        )
-
-    def __repr__(self) -> str:
-        return f"<Job {self.job_id} {self.state.value}>"
+# A dispatcher that is lost so many times without any job having got further is not started again.
+MOST_RESTARTS = 3
+DISPATCHER_LOST = "dispatcher lost"
 
 
 class LocalRuntime:
@@ -169,6 +83,7 @@ class LocalRuntime:
         self.backend_name = backend
         self.backend: Capabilities | None = None
         self._jobs: dict[str, Job] = {}
+        self._numbers = itertools.count(1)
         self._unavailable: Unavailable | None = None
         self._decoder = decoder(FromDispatcher)
         self._closed = False
@@ -179,23 +94,8 @@ class LocalRuntime:
             command += ["--isolation", str(isolation)]
         if trace is not None:
             command += ["--trace", str(writable(trace))]
-        with ExitStack() as undo:
-            self._scratch = Path(tempfile.mkdtemp(prefix="hybrid-runtime-"))
-            undo.callback(remove_tree, str(self._scratch))
-            self._channel, theirs = SeqPacketChannel.pair()
-            undo.callback(self._channel.close)
-            place = ["--fd", str(theirs.fileno()), "--scratch", str(self._scratch)]
-            try:
-                self._process = subprocess.Popen(
-                    interpreter("hybrid_runtime.node", *place, *command),
-                    pass_fds=[theirs.fileno()],
-                    env=child_environment(),
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            finally:
-                theirs.close()
-            undo.pop_all()
+        self._node = NodeProcess(command)
+        self._restarts = 0
 
     def submit(
         self,
@@ -219,8 +119,9 @@ class LocalRuntime:
             seed: Makes the run repeatable; drawn at random when None, and told in the result.
             limits: When to stop.
             job_id: The job's name; made up when None.
-            journal: File that keeps every step, so that `resume` can go on from it; it must not exist. A job with
-                a journal also outlives the loss of its worker.
+            journal: File that keeps every step, so that `resume` can go on from it; it must not exist. When None, the
+                runtime keeps one for itself as long as the job lasts, so that the job outlives the loss of any process
+                but this one.
             fsync: When the journal is forced to the disk: at every `step`, for a `group` of steps, or `never`.
 
         Raises:
@@ -228,13 +129,14 @@ class LocalRuntime:
         """
         self._check_open()
         submit = new_job(algorithm, parameters=parameters, shots=shots, seed=seed, limits=limits)
-        if job_id is not None or journal is not None:
-            submit = structs.replace(
-                submit,
-                job_id=job_id or submit.job_id,
-                journal=str(Path(journal).absolute()) if journal else "",
-                fsync=checked_fsync(fsync),
-            )
+        place = Path(journal).absolute() if journal else self._node.journals / f"{next(self._numbers)}.bin"
+        submit = structs.replace(
+            submit,
+            job_id=job_id or submit.job_id,
+            journal=str(place),
+            fsync=checked_fsync(fsync) if journal else "never",
+            private=not journal,
+        )
         return self._begin(submit)
 
     def resume(self, algorithm: Any, journal: str | Path, *, fsync: str = "group") -> Job:
@@ -252,32 +154,64 @@ class LocalRuntime:
         return self._begin(resumed_job(algorithm, Path(journal), fsync))
 
     def _begin(self, submit: Submit) -> Job:
+        if submit.job_id in self._jobs:
+            raise InvalidInput(f"a job {submit.job_id!r} is under way already: choose another name")
         job = self._jobs[submit.job_id] = Job(self, submit)
         self._send(submit)
         return job
+
+    def _again(self, job: Job, why: str) -> None:
+        """Have the dispatcher take up a job that it has let go of."""
+        self._send(job._taken_up(why))
 
     def run(self, algorithm: Any, **keywords: Any) -> JobResult:
         """Submit a job (see `submit`) and wait for its end."""
         job = self.submit(algorithm, **keywords)
         return wait(job)
 
-    def _send(self, message: Submit | Cancel) -> None:
+    def drain(self) -> list[Job]:
+        """Pause every job and wait until none holds a worker; those that are paused now, and have not ended instead."""
+        for job in list(self._jobs.values()):
+            job.pause()
+        for job in list(self._jobs.values()):
+            for _ in job.events():
+                pass
+        return list(self._jobs.values())
+
+    def _send(self, message: Submit | Cancel | Pause) -> None:
         self._check_open()
         try:
-            self._channel.send(encode(message))
-        except ChannelClosed as error:
-            raise self._lost() from error
+            self._node.channel.send(encode(message))
+        except ChannelClosed:
+            # A job that is begun is among those that are taken up; a command is given once more.
+            self._revive()
+            if not isinstance(message, Submit):
+                self._send(message)
 
     def _check_open(self) -> None:
         if self._closed:
             raise InvalidInput("this LocalRuntime has been closed: make another")
 
-    def _lost(self) -> InternalError:
-        try:
-            how = how_it_died(self._process.wait(timeout=1))
-        except subprocess.TimeoutExpired:
-            how = "does not answer any more"
-        return InternalError(f"the runtime's dispatcher {how}; what it printed may say why")
+    def _revive(self) -> None:
+        """Start the dispatcher again, which was lost, and have it take up every job.
+
+        Raises:
+            InternalError: it is lost time and again.
+        """
+        how = f"the runtime's dispatcher {self._node.how_it_was_lost()}"
+        if self._restarts >= MOST_RESTARTS:
+            raise InternalError(f"{how}, for the {self._restarts + 1}th time; what it printed may say why")
+        self._restarts += 1
+        self._node.restart()
+        self._unavailable = None
+        for job in self._jobs.values():
+            if job.state is JobState.PAUSED:
+                continue
+            try:
+                self._node.channel.send(encode(job._taken_up(DISPATCHER_LOST)))
+            except ChannelClosed:
+                return  # whoever waits for news is told, and it is begun once more
+            job.logs.append(f"{how}; the job goes on from its journal under a new one")
 
     def _next(self, wanted: Job, timeout_s: float | None) -> Event | None:
         """Take in one message; the event if it is about this job."""
@@ -287,9 +221,10 @@ class LocalRuntime:
             # It never started. Once it did, each job is told for itself, with what it had reached.
             raise rebuild(gone.error)
         try:
-            message: FromDispatcher = decode(self._decoder, self._channel.receive(timeout_s))
-        except ChannelClosed as error:
-            raise self._lost() from error
+            message: FromDispatcher = decode(self._decoder, self._node.channel.receive(timeout_s))
+        except ChannelClosed:
+            self._revive()
+            return None
         if isinstance(message, Open):
             self.backend = message.backend
         elif isinstance(message, Unavailable):
@@ -297,26 +232,28 @@ class LocalRuntime:
         elif isinstance(message, Restarted):
             self._jobs[message.job_id].begin_anew()
         else:
-            job = self._jobs.get(message.job_id)
-            if job is None:
-                return None
-            job._take(message)
-            if isinstance(message, Ended):
-                del self._jobs[message.job_id]
-            elif job is wanted:
+            self._take(message)
+            if isinstance(message, Progress | Log) and message.job_id == wanted.job_id:
                 return message
         return None
+
+    def _take(self, message: Event | Paused | Ended) -> None:
+        job = self._jobs.get(message.job_id)
+        if job is None:
+            return
+        steps = job.furthest
+        job._take(message)
+        if isinstance(message, Ended):
+            del self._jobs[message.job_id]
+            if job._submit.private:
+                Path(job._submit.journal).unlink(missing_ok=True)
+        if isinstance(message, Ended) or job.furthest > steps:
+            self._restarts = 0
 
     def close(self) -> None:
         """End the runtime with all its processes; jobs that have not ended are lost. Closing twice is allowed."""
         self._closed = True
-        self._channel.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        remove_tree(str(self._scratch))
+        self._node.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
 """The dispatcher's process: puts a fork server, a quantum runtime and the loop together.
 
-`python -m hybrid_runtime.node --fd N --scratch DIR --driver NAME --options JSON`; the client holds the other
+`python -m hybrid_runtime.node --fd N --root DIR --driver NAME --options JSON`; the client holds the other
 end of the descriptor, and everything ends when it closes.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 from contextlib import ExitStack
 from functools import partial
@@ -30,7 +31,7 @@ def main() -> None:
     """Serve jobs until the client is gone."""
     parser = argparse.ArgumentParser(prog="hybrid-runtime-node")
     parser.add_argument("--fd", type=int, required=True)
-    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--driver", required=True)
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--preload", action="append", default=[])
@@ -40,19 +41,28 @@ def main() -> None:
     arguments = parser.parse_args()
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
+    # Its own: a process that was here before, and lost, may have left something in another.
+    scratch = scratch_of(arguments.root, os.getpid())
+    scratch.mkdir()
     with ExitStack() as held:
-        # The client does the same, unless it was killed.
-        held.callback(remove_tree, str(arguments.scratch))
         # Both children start now, so that they load while the rest of this process does.
         quantum = QuantumProcess(arguments.driver, arguments.options)
         held.callback(quantum.close)
         preload = tuple(arguments.preload)
-        pool = Pool(arguments.scratch, warm=arguments.warm, preload=preload, level=arguments.isolation)
+        pool = Pool(scratch, warm=arguments.warm, preload=preload, level=arguments.isolation)
         held.callback(pool.close)
         from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
         control = SeqPacketChannel.from_fd(arguments.fd)
         _dispatcher(arguments.trace)(control, pool, quantum.channel).run()
+    # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
+    # its client goes on with what is in the journals.
+    remove_tree(str(arguments.root))
+
+
+def scratch_of(root: Path, pid: int) -> Path:
+    """The folder of a node's workers."""
+    return root / f"node-{pid}"
 
 
 def _dispatcher(trace: Path | None) -> Callable[[SeqPacketChannel, Pool, SeqPacketChannel], Dispatcher]:

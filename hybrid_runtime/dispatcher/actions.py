@@ -45,10 +45,14 @@ class Restart(msgspec.Struct, frozen=True):
     why: str
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """Take the job from its worker, and forget it: its journal is what it goes on from."""
+
+
 class End(msgspec.Struct, frozen=True):
     """The job is over."""
 
     report: Ended
 
 
-Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | Restart | End
+Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | Restart | Pause | End

@@ -71,6 +71,10 @@ class Backend:
         if self._running is None:
             self._ask_next()
 
+    def runs(self, job: Job) -> bool:
+        """Whether it is running the job's step."""
+        return self._running is not None and self._running[1] is job
+
     def drop(self, job: Job) -> None:
         """The job has ended: what it asked for is not sent, and an answer that comes is given to nobody."""
         if self._asking:

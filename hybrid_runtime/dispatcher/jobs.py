@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.dispatcher.machine import NIL, Machine
+from hybrid_runtime.dispatcher.books import NIL
+from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.output import Output
 from hybrid_runtime.dispatcher.programs import Programs
 from hybrid_runtime.dispatcher.recorder import WORKER_LOST, Recorder
-from hybrid_runtime.errors import ErrorData
+from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.control import Ended, Log, Progress, Submit
@@ -47,7 +48,7 @@ class Job:
         self.seed = submit.seed
         self.worker = worker
         self.link = link
-        self.recorder = Recorder(submit, backend) if submit.journal else None
+        self.recorder = _recorder(submit, backend)
         programs = Programs(backend, program_number)
         self.machine = Machine(submit.job_id, submit.limits, programs, now, recorder=self.recorder)
         self.outputs = (Output("stdout", worker.stdout), Output("stderr", worker.stderr))
@@ -56,9 +57,9 @@ class Job:
         self.report_timed = False
         self.told_state: JobState | None = None
 
-    @staticmethod
-    def load(submit: Submit, backend: Capabilities) -> Load:
+    def load(self, backend: Capabilities) -> Load:
         """The message that gives the job to its worker."""
+        submit = self.submit
         return Load(
             submit.job_id,
             submit.bundle,
@@ -67,15 +68,18 @@ class Job:
             submit.shots,
             submit.limits,
             backend,
-            bool(submit.resume),
+            self.recorder is not None and self.recorder.past > 0,
         )
 
     def again(self, now: float) -> Submit:
         """What begins this job anew in another worker."""
-        limits, wall_deadline = self.submit.limits, self.machine.usage.wall_deadline
-        if wall_deadline is not None:
-            limits = msgspec.structs.replace(limits, wall_s=max(wall_deadline - now, 1e-3))
+        limits = msgspec.structs.replace(self.submit.limits, wall_s=self.wall_left_s(now))
         return msgspec.structs.replace(self.submit, limits=limits, resume=WORKER_LOST)
+
+    def wall_left_s(self, now: float) -> float | None:
+        """What is left of its wall limit; None where it has none. A limit cannot be 0."""
+        deadline = self.machine.usage.wall_deadline
+        return None if deadline is None else max(deadline - now, 1e-3)
 
     def close(self) -> None:
         """Let go of the worker, which is dead or about to be, and of the journal."""
@@ -105,3 +109,14 @@ class Job:
         usage = machine.usage
         news.append(Progress(self.job_id, machine.state, usage.steps, usage.shots, metrics))
         return news
+
+
+def _recorder(submit: Submit, backend: Capabilities) -> Recorder | None:
+    if not submit.journal:
+        return None
+    try:
+        return Recorder(submit, backend)
+    except JournalError:
+        if submit.private and not submit.resume:
+            return None  # nobody asked for it, and the job can do without
+        raise

@@ -25,6 +25,8 @@ from hybrid_runtime.protocol.bundles import content_hash
 from hybrid_runtime.protocol.replay import canonical, program_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import msgspec
 
     from hybrid_runtime.program import Program
@@ -86,17 +88,19 @@ class Recorder:
     Attributes:
         steps: Steps in the journal.
         past: Offset up to which the journal holds what happened before; 0 for a new job.
+        forgone: Why the journal, a private one, is not kept any more; empty while it is.
     """
 
     def __init__(self, submit: Submit, backend: Capabilities) -> None:
         self.path = Path(submit.journal)
         self._journal = Journal(self.path, Fsync(submit.fsync))
-        self._append = self._journal.append
+        self._append: Callable[[Record], None] = self._append_or_forgo if submit.private else self._journal.append
         self._hashes: dict[int, bytes] = {}
         self._defined: set[bytes] = set()
         self._request = b""
         self.steps = 0
         self.past = 0
+        self.forgone = ""
         self._lost_at: int | None = None
         try:
             self._open(submit, backend)
@@ -123,7 +127,15 @@ class Recorder:
     @property
     def may_replay(self) -> bool:
         """Whether a lost worker's job is to begin anew: not when that has just been tried, without any step since."""
-        return self._lost_at != self.steps
+        return self._lost_at != self.steps and not self.forgone
+
+    def _append_or_forgo(self, record: Record) -> None:
+        """Add a record; where that cannot be done, the job goes on, but cannot be taken up again."""
+        try:
+            self._journal.append(record)
+        except JournalError as error:
+            self.forgone = str(error)
+            self._append = _forgo
 
     def define(self, programs: list[tuple[int, Program]]) -> None:
         """The worker defined these programs, by its own numbers."""
@@ -181,6 +193,10 @@ class Recorder:
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
         self._journal.close()
+
+
+def _forgo(_record: Record) -> None:
+    """The journal is not kept any more."""
 
 
 def refuse_completed(known: Survey, path: Path) -> None:

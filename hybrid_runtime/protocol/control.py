@@ -2,8 +2,8 @@
 
 ::
 
-    client ──Submit, Cancel────────────▶ dispatcher
-    client ◀─Progress, Log, Restarted, Ended── dispatcher
+    client ──Submit, Cancel, Pause──────────────────────▶ dispatcher
+    client ◀─Progress, Log, Restarted, Paused, Ended───── dispatcher
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Submit(_Message, tag="submit"):
         journal: File that keeps the job's steps; empty for none.
         fsync: When it is forced to the disk: `step`, `group` or `never`.
         resume: Why the job is taken up again from its journal; empty for a new job.
+        private: Whether nobody but the runtime needs the journal: without space for it the job goes on all the same.
     """
 
     job_id: str
@@ -41,6 +42,7 @@ class Submit(_Message, tag="submit"):
     journal: str = ""
     fsync: str = "group"
     resume: str = ""
+    private: bool = False
 
 
 class Cancel(_Message, tag="cancel"):
@@ -48,6 +50,14 @@ class Cancel(_Message, tag="cancel"):
 
     job_id: str
     kill: bool = False
+
+
+class Pause(_Message, tag="pause"):
+    """Take the job from its worker once the step under way is answered; `Paused` follows, or `Ended` where it was about
+    to end. A job without a journal is not paused: its log says so.
+    """
+
+    job_id: str
 
 
 class Open(_Message, tag="open"):
@@ -89,6 +99,19 @@ class Restarted(_Message, tag="restarted"):
     job_id: str
 
 
+class Paused(_Message, tag="paused"):
+    """The job has left its worker and the dispatcher; a `Submit` with its journal and `resume` takes it up again.
+
+    Attributes:
+        steps: Steps in its journal.
+        wall_left_s: What is left of its wall limit, for that `Submit`; None where it has none.
+    """
+
+    job_id: str
+    steps: int
+    wall_left_s: float | None
+
+
 class Ended(_Message, tag="ended"):
     """The job is over. `value` is in the encoding of `values`."""
 
@@ -103,5 +126,5 @@ class Ended(_Message, tag="ended"):
     isolation: str
 
 
-ToDispatcher: TypeAlias = Submit | Cancel
-FromDispatcher: TypeAlias = Open | Unavailable | Progress | Log | Restarted | Ended
+ToDispatcher: TypeAlias = Submit | Cancel | Pause
+FromDispatcher: TypeAlias = Open | Unavailable | Progress | Log | Restarted | Paused | Ended

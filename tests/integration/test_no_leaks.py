@@ -33,7 +33,7 @@ def test_a_hundred_jobs_of_which_every_third_misbehaves_leave_nothing(endurance,
         before = runtime.settled()
         ended = runtime.run(100)
         after = runtime.settled()
-        scratch = client._scratch
+        scratch = client._node.root
     # Each ended as it had to.
     assert {way for way, result in ended if result.state is not JobState.COMPLETED} == {"crash", "hang", "exit"}
     assert {result.value for way, result in ended if way in ("well", "flood")} == {"well", "flood"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from hybrid_runtime import Circuit, HybridAlgorithm, LocalRuntime, hybrid
 from hybrid_runtime.errors import BackendUnknown, InternalError, InvalidInput, exit_code
-from hybrid_runtime.local import Job
+from hybrid_runtime.local import MOST_RESTARTS, Job
 
 from .conftest import QUICK, descendants, find
 
@@ -39,9 +40,17 @@ def until_it_runs(job: Job) -> None:
             return
 
 
+def until_it_runs_again(job: Job) -> None:
+    """Wait until the job, which was told of before, has begun anew and has got further than it was."""
+    steps = job.steps
+    for _ in job.events():
+        if job.steps > steps and any("goes on from its journal" in line for line in job.logs):
+            return
+
+
 def everything_of(client: LocalRuntime) -> list[int]:
     """All processes of this runtime."""
-    return [client._process.pid, *descendants(client._process.pid)]
+    return [client._node.pid, *descendants(client._node.pid)]
 
 
 # ------------------------------------------------------------------ the backend
@@ -51,7 +60,7 @@ def test_a_quantum_runtime_that_is_killed_fails_its_jobs_which_keep_what_they_ha
     client = scripted({"0": 10}, {"0": 10}, {"hang": True})
     job = client.submit(Endless)
     until_it_runs(job)
-    os.kill(find(client._process.pid, "hybrid_runtime.quantum.runtime"), signal.SIGKILL)
+    os.kill(find(client._node.pid, "hybrid_runtime.quantum.runtime"), signal.SIGKILL)
     result = job.result()
     assert (result.state, result.stop_reason) == ("failed", "error")
     assert (result.error.family, exit_code(result.error)) == ("BackendFailed", 3)
@@ -124,7 +133,7 @@ def test_a_fork_server_that_is_killed_fails_its_jobs(watch):
     with LocalRuntime("null", preload=QUICK) as client:
         job = client.submit(Endless)
         until_it_runs(job)
-        server = find(client._process.pid, "hybrid_runtime.classical.forkserver")
+        server = find(client._node.pid, "hybrid_runtime.classical.forkserver")
         workers = watch(descendants(server))
         os.kill(server, signal.SIGKILL)
         result = job.result()
@@ -136,9 +145,10 @@ def test_a_fork_server_that_is_killed_fails_its_jobs(watch):
         assert client.run(Endless).error == result.error
 
 
-def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
+def test_a_worker_that_is_killed_from_outside_is_replaced_and_disturbs_no_other_job():
     @hybrid
     def telling(context):
+        context.run(ONE)
         context.metric("pid", os.getpid())
         while True:
             context.run(ONE)
@@ -150,30 +160,66 @@ def test_a_worker_that_is_killed_from_outside_fails_its_job_only():
         job = client.submit(telling)
         until_it_runs(job)
         os.kill(int(job.metrics["pid"][0]), signal.SIGKILL)
-        result = job.result()
-        assert result.error is not None
-        assert (result.state, result.error.kind, exit_code(result.error)) == ("failed", "WorkerLost", 1)
-        assert "died by SIGKILL: it was killed" in result.error.text
-        other.cancel()
-        assert other.result().state == "completed"
+        until_it_runs_again(job)
+        assert "died by SIGKILL: it was killed" in " ".join(job.logs)
+        for one in (job, other):
+            one.cancel()
+            assert one.result().state == "completed"
+
+
+def test_a_worker_that_is_lost_again_and_again_fails_its_job():
+    @hybrid
+    def dying(context):
+        import ctypes
+
+        context.run(ONE)
+        ctypes.string_at(0)
+
+    with LocalRuntime("null", preload=QUICK) as client:
+        result = client.run(dying)
+    assert result.error is not None
+    assert (result.state, result.error.kind, exit_code(result.error)) == ("failed", "WorkerLost", 1)
+    assert "died by SIGSEGV" in result.error.text
 
 
 # ------------------------------------------------------------------ the dispatcher, the client
 
 
-def test_a_dispatcher_that_is_killed_is_told_and_leaves_nothing(watch):
+def test_a_dispatcher_that_is_killed_is_started_again_with_its_jobs_and_leaves_nothing(watch):
     client = LocalRuntime("null", preload=QUICK)
-    job = client.submit(Endless)
-    until_it_runs(job)
+    job, other = client.submit(Endless), client.submit(Endless)
+    for one in (job, other):
+        until_it_runs(one)
+    steps = job.steps
     processes = watch(everything_of(client))
-    os.kill(client._process.pid, signal.SIGKILL)
-    with pytest.raises(InternalError, match="the runtime's dispatcher died by SIGKILL"):
-        job.result()
-    with pytest.raises(InternalError, match="the runtime's dispatcher died by SIGKILL"):
-        client.run(Endless)
+    os.kill(client._node.pid, signal.SIGKILL)
+    for _ in job.events():
+        if job.steps > steps:
+            break
+    assert any("dispatcher died by SIGKILL" in line for line in job.logs)
+    for one in (job, other):
+        one.cancel()
+        result = one.result()
+        # It has its past, however early it was stopped.
+        assert (result.state, result.value["saved"]) == ("completed", result.steps)
+        assert result.steps >= 1
     processes.wait_all_ended()
     client.close()
-    assert not client._scratch.exists()
+    assert not client._node.root.exists()
+
+
+def test_a_dispatcher_that_is_lost_time_and_again_is_given_up():
+    with LocalRuntime("null", preload=QUICK) as client:
+        job = client.submit(Endless)
+        for _ in range(MOST_RESTARTS):
+            lost = client._node.pid
+            os.kill(lost, signal.SIGKILL)
+            while client._node.pid == lost:
+                with suppress(TimeoutError):
+                    next(job.events(0.1))
+        os.kill(client._node.pid, signal.SIGKILL)
+        with pytest.raises(InternalError, match=r"dispatcher died by SIGKILL.* for the 4th time"):
+            job.result()
 
 
 def test_closing_a_client_ends_its_jobs_and_leaves_nothing(watch):
@@ -183,7 +229,7 @@ def test_closing_a_client_ends_its_jobs_and_leaves_nothing(watch):
     processes = watch(everything_of(client))
     client.close()
     processes.wait_all_ended()
-    assert not client._scratch.exists()
+    assert not client._node.root.exists()
     for use in (job.result, lambda: client.run(Endless), job.cancel):
         with pytest.raises(InvalidInput, match="this LocalRuntime has been closed"):
             use()
@@ -207,7 +253,7 @@ def test_a_client_that_is_killed_leaves_nothing(run_script, watch):
         job = client.submit(endless)
         for _ in job.events():
             if job.metrics:
-                print(client._process.pid, client._scratch, flush=True)
+                print(client._node.pid, client._node.root, flush=True)
                 break
         sys.stdin.read()
         """

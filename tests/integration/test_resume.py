@@ -7,15 +7,14 @@ import random
 import signal
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hybrid_runtime import LocalRuntime
+from hybrid_runtime import Circuit, LocalRuntime, hybrid
 from hybrid_runtime.dispatcher.recorder import survey
-from hybrid_runtime.errors import HybridRuntimeError, JournalError
+from hybrid_runtime.errors import InvalidInput, JournalError
 from hybrid_runtime.job import JobResult
 from hybrid_runtime.local import Job
 
@@ -84,6 +83,14 @@ class Lifecycle(HybridAlgorithm):
         self.context.metric("total", self.total)
         return Done(self.total) if len(self.context.history.results) == 60 else self.next()
 '''
+
+
+@hybrid
+def Endless(context):
+    while True:
+        context.run(Circuit("version 3.0\nqubit q\nbit b\nb = measure q"))
+
+
 METHODS = ["COBYLA", "Nelder-Mead", "L-BFGS-B", "Powell", "SPSA", "differential_evolution"]
 CASES = [("generator", ""), ("Lifecycle", ""), *(("blocking", method) for method in METHODS)]
 Disturb = Callable[[LocalRuntime], None]
@@ -118,21 +125,21 @@ def start() -> LocalRuntime:
 
 def kill_worker(client: LocalRuntime) -> None:
     # The fork server is several processes where it has namespaces; what it forks has no children.
-    below = descendants(find(client._process.pid, "hybrid_runtime.classical.forkserver"))
+    below = descendants(find(client._node.pid, "hybrid_runtime.classical.forkserver"))
     (worker,) = [pid for pid in below if not children(pid)]
     os.kill(worker, signal.SIGKILL)
 
 
 def kill_quantum_runtime(client: LocalRuntime) -> None:
-    os.kill(find(client._process.pid, "hybrid_runtime.quantum.runtime"), signal.SIGKILL)
+    os.kill(find(client._node.pid, "hybrid_runtime.quantum.runtime"), signal.SIGKILL)
 
 
 def kill_dispatcher(client: LocalRuntime) -> None:
-    os.kill(client._process.pid, signal.SIGKILL)
+    os.kill(client._node.pid, signal.SIGKILL)
 
 
 def kill_everything(client: LocalRuntime) -> None:
-    for pid in [client._process.pid, *descendants(client._process.pid)]:
+    for pid in [client._node.pid, *descendants(client._node.pid)]:
         os.kill(pid, signal.SIGKILL)
 
 
@@ -167,10 +174,22 @@ def test_a_job_whose_worker_is_killed_ends_as_if_nothing_had_happened(source, un
 
 @pytest.mark.parametrize(
     ("strike", "name", "method"),
-    [(kill_everything, *case) for case in CASES]
-    + [(strike, *case) for strike in (kill_quantum_runtime, kill_dispatcher) for case in CASES[:3]],
+    [(kill_everything, *case) for case in CASES] + [(kill_dispatcher, *case) for case in CASES[:3]],
     ids=lambda value: getattr(value, "__name__", value),
 )
+def test_a_job_whose_dispatcher_is_killed_ends_as_if_nothing_had_happened(source, undisturbed, name, method, strike):
+    wanted = undisturbed(name, method)
+    draw = random.Random(f"{strike.__name__} {name} {method}")
+    with start() as client:
+        job = client.submit(f"{source}:{name}", parameters={"method": method}, shots=50, seed=SEED)
+        disturb(job, client, strike, draw.randint(1, wanted.steps // 4))
+        result = job.result()
+    same(result, wanted)
+    assert any("goes on from its journal under a new one" in line for line in result.logs)
+
+
+@pytest.mark.parametrize("strike", [kill_everything, kill_quantum_runtime], ids=lambda value: value.__name__)
+@pytest.mark.parametrize(("name", "method"), CASES[:3], ids=lambda value: value)
 def test_a_resumed_job_ends_as_if_nothing_had_happened(source, undisturbed, tmp_path, name, method, strike):
     wanted = undisturbed(name, method)
     journal = tmp_path / "journal.bin"
@@ -179,13 +198,44 @@ def test_a_resumed_job_ends_as_if_nothing_had_happened(source, undisturbed, tmp_
         given: dict[str, Any] = {"parameters": {"method": method}, "shots": 50, "seed": SEED}
         job = client.submit(f"{source}:{name}", **given, journal=journal)
         disturb(job, client, strike, draw.randint(1, wanted.steps // 4))
-        with suppress(HybridRuntimeError):  # with its dispatcher the client loses all word of the job
+        if strike is kill_quantum_runtime:
             assert job.result().state == "failed"
     recorded = survey(journal).steps
     assert 0 < recorded < wanted.steps
     with start() as client:
         same(client.resume(f"{source}:{name}", journal).result(), wanted)
     assert survey(journal).steps == wanted.steps
+
+
+@pytest.mark.parametrize(("name", "method"), CASES[:3], ids=lambda value: value)
+def test_a_job_that_was_paused_ends_as_if_nothing_had_happened(source, undisturbed, name, method):
+    wanted = undisturbed(name, method)
+    with start() as client:
+        job = client.submit(f"{source}:{name}", parameters={"method": method}, shots=50, seed=SEED)
+        disturb(job, client, lambda client: job.pause(), 5)
+        for _ in job.events():
+            pass
+        assert job.state == "paused"
+        with pytest.raises(InvalidInput, match="is paused"):
+            job.result()
+        job.resume()
+        assert client.drain() == [job]
+        job.resume()
+        same(job.result(), wanted)
+
+
+def test_a_paused_job_can_be_cancelled():
+    with LocalRuntime("null", preload=QUICK) as client:
+        job = client.submit(Endless)
+        job.pause()
+        assert client.drain() == [job]
+        with pytest.raises(InvalidInput, match="is under way already"):
+            client.submit(Endless, job_id=job.job_id)
+        job.cancel()
+        result = job.result()
+        assert (result.state, result.stop_reason) == ("cancelled", "cancelled")
+        with pytest.raises(InvalidInput, match="only a paused job is resumed"):
+            job.resume()
 
 
 def test_recorded_steps_are_not_executed_again(tmp_path):

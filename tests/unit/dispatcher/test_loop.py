@@ -20,7 +20,19 @@ from hybrid_runtime.dispatcher import backend as backend_module
 from hybrid_runtime.dispatcher.loop import Dispatcher
 from hybrid_runtime.errors import BackendFailed, BackendUnknown, ChannelClosed, ErrorData, InternalError, as_data
 from hybrid_runtime.limits import Limits
-from hybrid_runtime.protocol.control import Cancel, Ended, FromDispatcher, Log, Open, Progress, Submit, Unavailable
+from hybrid_runtime.protocol.control import (
+    Cancel,
+    Ended,
+    FromDispatcher,
+    Log,
+    Open,
+    Pause,
+    Paused,
+    Progress,
+    Restarted,
+    Submit,
+    Unavailable,
+)
 from hybrid_runtime.protocol.messages import (
     PROTOCOL_VERSION,
     Define,
@@ -31,8 +43,10 @@ from hybrid_runtime.protocol.messages import (
     Finished,
     Forget,
     Load,
+    More,
     Note,
     Ready,
+    ReceivedReplay,
     ReceivedResults,
     ResultData,
     Serving,
@@ -46,7 +60,7 @@ from hybrid_runtime.protocol.messages import (
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.values import decode_value, encode_value
 
-from .conftest import BACKEND, make_step
+from .conftest import BACKEND, PROGRAM, make_step
 
 PATIENCE_S = 20.0
 
@@ -178,14 +192,14 @@ class Stage:
         self.answer(Serving(PROTOCOL_VERSION, BACKEND))
         assert self.told() == Open(BACKEND)
 
-    def submit(self, name: str, limits: Limits | None = None, seed: int = 5) -> None:
-        self.client.send(encode(Submit(name, b"bundle", encode_value({}), seed, 10, limits or Limits())))
+    def submit(self, name: str, limits: Limits | None = None, seed: int = 5, **more: Any) -> None:
+        self.client.send(encode(Submit(name, b"bundle", encode_value({}), seed, 10, limits or Limits(), **more)))
 
-    def start(self, name: str = "job", limits: Limits | None = None) -> Worker:
+    def start(self, name: str = "job", limits: Limits | None = None, **more: Any) -> Worker:
         """A worker that has this job."""
         worker = self.pool.offer()
         self.workers.append(worker)
-        self.submit(name, limits)
+        self.submit(name, limits, **more)
         load = worker.hear()
         assert isinstance(load, Load)
         assert load.job_id == name
@@ -656,3 +670,115 @@ def test_an_error_of_a_worker_is_data_and_nothing_else(stage):
     worker = stage.start()
     worker.say(Failed("execute", ErrorData(kind="ValueError", text="x", family="UserCodeError")))
     assert stage.told(Ended).error == ErrorData(kind="ValueError", text="x", family="UserCodeError")
+
+
+# ------------------------------------------------------------------ pausing, and beginning anew
+
+
+@pytest.fixture
+def journal(tmp_path) -> dict[str, Any]:
+    """What a job with a journal is submitted with."""
+    return {"journal": str(tmp_path / "journal.bin"), "fsync": "never"}
+
+
+def replayed(worker: Worker) -> int:
+    """How many recorded steps a worker is given."""
+    worker.say(More())
+    replay = worker.hear()
+    assert isinstance(replay, ReceivedReplay)
+    assert replay.last
+    return len(replay.steps)
+
+
+def test_a_job_that_thinks_is_paused_at_once_and_goes_on_in_another_worker(stage, journal):
+    worker = stage.start(**journal)
+    worker.say(make_step(1))
+    stage.execute(stage.asked())
+    worker.hear()
+    stage.client.send(encode(Pause("job")))
+    assert stage.told(Paused) == Paused("job", 1, None)
+    assert worker.hear_signal() == "kill"
+    worker = stage.start(**journal, resume="paused")
+    assert replayed(worker) == 1
+    worker.say(make_step(2, programs=[(7, PROGRAM)]))
+    stage.execute(stage.asked())
+    worker.hear()
+    worker.say(Finished(encode_value("done")))
+    assert stage.told(Ended).steps == 2
+
+
+def test_a_job_is_paused_when_its_step_is_answered(stage, journal):
+    worker = stage.start(limits=Limits(wall_s=1000.0), **journal)
+    worker.say(make_step(1))
+    request = stage.asked()
+    stage.client.send(encode(Pause("job")))
+    while stage.told(Progress).state != "pausing":
+        pass
+    stage.execute(request)
+    paused = stage.told(Paused)
+    assert paused.steps == 1
+    assert 0 < paused.wall_left_s < 1000
+    assert replayed(stage.start(**journal, resume="paused")) == 1
+
+
+def test_a_job_whose_step_waits_for_others_is_paused_without_it(stage, journal):
+    busy, worker = stage.start("busy"), stage.start(**journal)
+    busy.say(make_step(1))
+    request = stage.asked()
+    worker.say(make_step(1))
+    while stage.told(Progress).state != "running":
+        pass
+    stage.client.send(encode(Pause("job")))
+    assert stage.told(Paused).steps == 0
+    stage.execute(request)
+    assert isinstance(busy.hear(), ReceivedResults)
+
+
+def test_a_job_that_waits_for_a_worker_is_paused_at_once(stage):
+    stage.submit("job")
+    stage.client.send(encode(Pause("job")))
+    assert stage.told(Paused) == Paused("job", 0, None)
+
+
+def test_a_job_without_a_journal_goes_on_and_says_why(stage):
+    worker = stage.start()
+    stage.client.send(encode(Pause("job")))
+    assert "no journal" in stage.told(Log).lines[0]
+    assert complete(stage, worker, "job").state == "completed"
+
+
+def test_a_job_that_is_ending_ends_instead_of_being_paused(stage, journal):
+    worker = stage.start(**journal)
+    stage.client.send(encode(Cancel("job")))
+    assert isinstance(worker.hear(), Stop)
+    stage.client.send(encode(Pause("job")))
+    worker.say(Finished(encode_value("done")))
+    assert stage.told(Ended).state == "completed"
+
+
+def test_the_exit_of_a_jobs_former_worker_is_not_taken_for_that_of_its_present_one(stage, journal):
+    former = stage.start(**journal)
+    stage.client.send(encode(Pause("job")))
+    stage.told(Paused)
+    present = stage.start(**journal, resume="paused")
+    stage.pool.tell((former.pid, -9))
+    assert replayed(present) == 0
+    assert complete(stage, present, "job").state == "completed"
+
+
+def test_a_lost_worker_is_replaced_by_one_that_is_given_the_jobs_past(stage, journal):
+    worker = stage.start(**journal)
+    worker.say(make_step(1))
+    stage.execute(stage.asked())
+    worker.hear()
+    another = stage.pool.offer()
+    stage.workers.append(another)
+    stage.pool.tell((worker.pid, -9))
+    assert stage.told(Restarted) == Restarted("job")
+    assert another.hear().replay
+    assert replayed(another) == 1
+
+
+def test_a_job_of_which_nothing_is_recorded_begins_as_a_new_one(stage, journal):
+    worker = stage.start(**journal, resume="dispatcher lost")
+    assert complete(stage, worker, "job").state == "completed"

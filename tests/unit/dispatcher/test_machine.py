@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Run, Tell
-from hybrid_runtime.dispatcher.machine import DUMP_S, NIL, Machine
+from hybrid_runtime.dispatcher.books import NIL
+from hybrid_runtime.dispatcher.disturbances import DUMP_S
+from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.programs import Programs
 from hybrid_runtime.errors import BackendFailed, CircuitRejected, ErrorData, ProtocolError, as_data, exit_code
 from hybrid_runtime.job import JobState

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hybrid_runtime.dispatcher.actions import End, Kill, Restart, Run, Tell
+from hybrid_runtime.dispatcher.actions import End, Interrupt, Kill, Restart, Run, Tell
 from hybrid_runtime.dispatcher.journal import Began, Defined, Noted, Over, Resumed, Stepped, Turned, read
 from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.programs import Programs
@@ -174,11 +174,27 @@ def test_recorded_steps_are_given_to_jobs_that_have_some(make):
     assert [type(action) for action in machine.on_message(More(), START)] == [Kill, End]
 
 
-def test_a_stop_is_the_answer_to_a_worker_that_replays(make):
+def test_a_job_that_is_stopped_while_it_replays_has_its_past_first(make):
     run_steps(make(), 1)
     machine = make("asked")
-    machine.stopping = StopReason.CANCELLED
-    assert machine.on_message(More(), START) == [Tell(Stop("cancelled"))]
+    assert machine.on_cancel(False, START) == []
+    assert isinstance(machine.on_message(More(), START)[0].message, Replay)
+    assert machine.on_message(make_step(2, programs=[(7, PROGRAM)]), START) == [Tell(Stop("cancelled"))]
+
+
+def test_a_job_that_does_not_come_through_its_past_in_time_is_signalled(make):
+    run_steps(make(), 1)
+    machine = make("asked", finalize_s=3.0)
+    machine.on_message(More(), START)
+    assert machine.on_cancel(False, START) == []
+    assert machine.on_deadline(START + 3) == [Interrupt(StopReason.CANCELLED)]
+
+
+def test_a_stop_that_was_sent_is_the_answer_to_a_worker_that_replays(make):
+    run_steps(make(), 1)
+    machine = make("asked", think_s=2.0)
+    assert machine.on_deadline(START + 2) == [Interrupt(StopReason.THINK)]
+    assert machine.on_message(More(), START + 2) == []
 
 
 def test_an_algorithm_that_asks_for_something_else_fails_with_both_requests(make):

@@ -1,0 +1,259 @@
+"""What the loop does beside stepping: jobs begin, end, pause and begin anew, and the processes around it are lost."""
+
+from __future__ import annotations
+
+import itertools
+import select
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.dispatcher.backend import Backend
+from hybrid_runtime.dispatcher.jobs import Job
+from hybrid_runtime.dispatcher.link import Link
+from hybrid_runtime.dispatcher.output import fault_traceback
+from hybrid_runtime.dispatcher.reports import Reports
+from hybrid_runtime.dispatcher.timers import Timers
+from hybrid_runtime.errors import (
+    ChannelClosed,
+    ErrorData,
+    HybridRuntimeError,
+    InternalError,
+    InvalidInput,
+    JournalError,
+    ProtocolError,
+    as_data,
+)
+from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Paused, Restarted, Submit, ToDispatcher, Unavailable
+from hybrid_runtime.protocol.control import Pause as PauseJob
+from hybrid_runtime.protocol.messages import Capabilities, FromWorker, decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hybrid_runtime.dispatcher.actions import Action, End, Restart
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, WorkerPort
+    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+_now = time.perf_counter
+# The timer of the backend's present request; all others have a job's name.
+OVERDUE = ""
+
+
+class Upkeep(ABC):
+    """The jobs of one dispatcher, and whom it works with; `loop.Dispatcher` steps them."""
+
+    def __init__(
+        self,
+        control: SeqPacketChannel,
+        classical: ClassicalPort,
+        quantum: SeqPacketChannel,
+        execute_timeout_s: float,
+    ) -> None:
+        self._epoll = select.epoll()
+        self._control = Link(control, self._epoll)
+        self._backend = self._new_backend(quantum, execute_timeout_s)
+        self._classical = classical
+        # Why no job can be run any more: the backend or the classical runtime did not start, or is gone.
+        self._gone: ErrorData | None = None
+        self._from_worker = decoder(FromWorker)
+        self._from_client = decoder(ToDispatcher)
+        self._jobs: dict[str, Job] = {}
+        self._by_pid: dict[int, Job] = {}
+        self._waiting: deque[Submit] = deque()
+        self._programs = itertools.count(1)
+        self._deadlines = Timers()
+        self._overdue_timer = float("inf")
+        self._handlers: dict[int, Callable[[int], None]] = {classical.fileno(): self._on_classical}
+        self._reports = Reports(self._tell, self._epoll, self._handlers)
+        self._epoll.register(classical.fileno(), select.EPOLLIN)
+        self._open = True
+
+    def _new_backend(self, channel: SeqPacketChannel, timeout_s: float) -> Backend:
+        return Backend(channel, self._epoll, timeout_s)
+
+    # What the loop does, and what this sets going.
+
+    @abstractmethod
+    def _act(self, job: Job, actions: list[Action]) -> None:
+        """Do what a job's machine wants done."""
+
+    @abstractmethod
+    def _take(self, job: Job, data: bytes | memoryview) -> None:
+        """Take in a message from a job's worker."""
+
+    @abstractmethod
+    def _on_worker(self, job: Job, events: int) -> None:
+        """A worker's channel has something."""
+
+    # ------------------------------------------------------------------ the client
+
+    def _cancel(self, message: Cancel) -> None:
+        job = self._jobs.get(message.job_id)
+        if job is not None:
+            self._act(job, job.machine.on_cancel(message.kill, _now()))
+            self._watch(job)
+            return
+        for submit in list(self._waiting):
+            if submit.job_id == message.job_id:
+                self._waiting.remove(submit)
+                self._tell(Job.never_started(submit, "cancelled before it was started"))
+
+    def _pause(self, message: PauseJob) -> None:
+        job = self._jobs.get(message.job_id)
+        if job is not None:
+            self._act(job, job.machine.on_pause(self._backend.runs(job), _now()))
+            self._reports.soon(job, _now())
+            return
+        for submit in list(self._waiting):
+            if submit.job_id == message.job_id:
+                self._waiting.remove(submit)
+                self._tell(Paused(submit.job_id, 0, submit.limits.wall_s))
+
+    def _tell(self, message: FromDispatcher) -> None:
+        try:
+            self._control.send(message)
+        except ChannelClosed:
+            self._open = False
+
+    # ------------------------------------------------------------------ the classical runtime
+
+    def _on_classical(self, _events: int) -> None:
+        try:
+            for pid, status in self._classical.on_readable():
+                job = self._by_pid.pop(pid, None)
+                if job is not None:
+                    self._drain_worker(job, status)
+        except InternalError as error:
+            # One worker could not be started: jobs that have theirs go on.
+            if self._waiting:
+                self._tell(Job.never_started(self._waiting.popleft(), as_data(error)))
+        except HybridRuntimeError as error:
+            self._lose_classical(error)
+        self._start_waiting()
+
+    def _drain_worker(self, job: Job, status: int) -> None:
+        """A worker has ended: what it had said before still counts."""
+        while self._jobs.get(job.job_id) is job:
+            try:
+                data = job.link.channel.receive_nowait()
+            except (ChannelClosed, ProtocolError):
+                break
+            if data is None:
+                break
+            self._take(job, data)
+        if self._jobs.get(job.job_id) is job:
+            self._reports.drain(job)
+            self._act(job, job.machine.on_lost(status, fault_traceback(job.outputs[1].last_lines()), _now()))
+
+    def _lose_backend(self, error: HybridRuntimeError) -> None:
+        self._handlers.pop(self._backend.fd, None)
+        self._backend.give_up()
+        data = as_data(error)
+        self._unavailable(data)
+        now = _now()
+        for job in list(self._jobs.values()):
+            self._act(job, job.machine.on_backend_lost(data, now))
+            self._watch(job)
+
+    def _lose_classical(self, error: HybridRuntimeError) -> None:
+        if self._handlers.pop(self._classical.fileno(), None):
+            self._epoll.unregister(self._classical.fileno())
+        data = ErrorData(kind="InternalError", text=f"the classical runtime failed: {error}")
+        if isinstance(error, InvalidInput):
+            data = as_data(error)  # it cannot be had as it was asked for
+        self._unavailable(data)
+        now = _now()
+        for job in list(self._jobs.values()):
+            self._act(job, job.machine.on_runtime_lost(data, now))
+
+    def _unavailable(self, error: ErrorData) -> None:
+        """No job can be run from now on."""
+        if self._gone is None:
+            self._gone = error
+            self._tell(Unavailable(error))
+        while self._waiting:
+            self._tell(Job.never_started(self._waiting.popleft(), self._gone))
+
+    # ------------------------------------------------------------------ jobs begin and end
+
+    def _start_waiting(self) -> None:
+        while self._waiting and self._backend.capabilities is not None:
+            try:
+                worker = self._classical.lease_nowait()
+            except ChannelClosed as error:
+                self._lose_classical(error)
+                return
+            if worker is None:
+                return
+            self._start(self._waiting.popleft(), worker, self._backend.capabilities)
+
+    def _start(self, submit: Submit, worker: WorkerPort, backend: Capabilities) -> None:
+        link = Link(worker.channel, self._epoll)
+        try:
+            job = Job(submit, worker, link, backend, self._programs.__next__, _now())
+        except JournalError as error:
+            link.close()
+            worker.kill()
+            worker.close()
+            self._tell(Job.never_started(submit, as_data(error)))
+            return
+        self._jobs[job.job_id] = self._by_pid[worker.pid] = job
+        self._handlers[link.fd] = lambda events: self._on_worker(job, events)
+        self._reports.watch(job)
+        self._watch(job)
+        try:
+            link.send(job.load(backend))
+        except ChannelClosed:
+            return  # it died before it was used: its exit is reported next
+        self._reports.now(job, _now())
+
+    def _restart(self, job: Job, restart: Restart) -> None:
+        self._release(job)
+        self._tell(Restarted(job.job_id))
+        self._reports.log(job, "log", [f"{restart.why}; its job goes on from its journal in a new worker"])
+        self._waiting.appendleft(job.again(_now()))
+        self._start_waiting()
+
+    def _suspend(self, job: Job) -> None:
+        self._reports.drain(job)
+        self._reports.now(job, _now())
+        steps = job.recorder.steps if job.recorder is not None else 0
+        job.worker.kill()
+        self._release(job)
+        self._tell(Paused(job.job_id, steps, job.wall_left_s(_now())))
+
+    def _end(self, job: Job, end: End) -> None:
+        self._reports.drain(job)
+        self._reports.now(job, _now())
+        self._tell(end.report)
+        job.worker.kill()
+        self._release(job)
+        self._classical.refill()
+
+    def _release(self, job: Job) -> None:
+        del self._jobs[job.job_id]
+        # Its exit, when it comes, must not be taken for that of the worker which has the job by then.
+        self._by_pid.pop(job.worker.pid, None)
+        self._backend.drop(job)
+        self._reports.unwatch(job)
+        self._forget_link(job)
+        job.close()
+
+    def _forget_link(self, job: Job) -> None:
+        if self._handlers.pop(job.link.fd, None):
+            job.link.close()
+
+    def _watch(self, job: Job) -> None:
+        """See to it that the loop wakes up for the job's deadline."""
+        job.timer = job.machine.deadline
+        self._deadlines.add(job.timer, job.job_id)
+
+    def _check_overdue(self, now: float) -> None:
+        try:
+            self._backend.check_overdue(now)
+        except HybridRuntimeError as error:
+            self._lose_backend(error)
+        self._overdue_timer = self._backend.deadline
+        self._deadlines.add(self._overdue_timer, OVERDUE)
