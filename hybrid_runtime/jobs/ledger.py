@@ -1,0 +1,214 @@
+"""The one piece of code that changes the state of a job.
+
+A change follows `job.NEXT`, is a row of the audit log and an event of the job, and moves the numbers that are counted
+by state, all in one transaction. A ledger is one such transaction; it collects what changes and writes it at its end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+
+from hybrid_runtime.errors import Conflict, InternalError
+from hybrid_runtime.job import NEXT, JobState
+from hybrid_runtime.jobs.schema import (
+    BLOCK_BITS,
+    QUEUED,
+    blocks,
+    commands,
+    counters,
+    events,
+    jobs,
+    lanes,
+    usage,
+    waiting,
+)
+from hybrid_runtime.jobs.trail import entry, note
+from hybrid_runtime.jobs.views import job_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hybrid_runtime.jobs.database import Database
+
+# The columns of a job's row, as they stand within the transaction.
+Row: TypeAlias = dict[str, Any]
+
+WAITING = frozenset({JobState.PLANNED, JobState.QUEUED, JobState.PAUSED})
+_USED = {"jobs": 0, "steps": 0, "shots": 0, "qpu_s": 0.0, "wall_s": 0.0}
+_DAY_S = 86400
+
+
+@contextmanager
+def ledger(database: Database) -> Iterator[Ledger]:
+    """A transaction in which jobs change."""
+    with database.write() as connection:
+        opened = Ledger(database, connection)
+        yield opened
+        opened.settle()
+
+
+class Ledger:
+    """Changes of jobs within one transaction.
+
+    Attributes:
+        connection: The transaction, for what goes along with them.
+        now: The time of all of them.
+    """
+
+    def __init__(self, database: Database, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.now = database.now()
+        self._database = database
+        self._audit: list[Row] = []
+        self._events: list[Row] = []
+        self._lanes: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self._blocks: defaultdict[tuple[str, int, int], int] = defaultdict(int)
+        self._waiting: defaultdict[str, int] = defaultdict(int)
+        self._usage: dict[tuple[str, str], dict[str, float]] = {}
+
+    def row(self, number: int) -> Row:
+        """A job's row as it stands."""
+        return self.connection.execute(sa.select(jobs).where(jobs.c.number == number)).one()._asdict()
+
+    def accept(self, rows: list[Row], reason: str) -> None:
+        """Insert new jobs, in this order; each gets its number."""
+        if not rows:
+            return
+        first = self._numbers(len(rows))
+        for number, row in enumerate(rows, first):
+            row["number"] = number
+            self._enter(row, JobState(row["state"]))
+            self._tell(row, row["user"], reason)
+            self.used(row, jobs=1)
+        self.connection.execute(sa.insert(jobs), rows)
+
+    def _numbers(self, count: int) -> int:
+        taken = self.connection.scalar(
+            sa.update(counters)
+            .where(counters.c.name == "jobs")
+            .values(value=counters.c.value + count)
+            .returning(counters.c.value)
+        )
+        if taken is None:
+            raise InternalError("the job manager's database was not set up: its counter of jobs is missing")
+        return int(taken) - count + 1
+
+    def move(self, row: Row, to: JobState, *, by: str, reason: str, **values: Any) -> None:
+        """Bring a job from the state in which it is into another one.
+
+        Raises:
+            Conflict: there is no way from the one to the other.
+        """
+        was = JobState(row["state"])
+        if to not in NEXT[was]:
+            raise Conflict(f"job {row['id']} is {was}: from there it cannot become {to}")
+        values |= {"state": str(to), "state_since": self.now, "reason": reason}
+        if to is JobState.STARTING and row["started_at"] is None:
+            values["started_at"] = self.now
+        if to.final:
+            values["ended_at"] = self.now
+        if to.final or to in WAITING:
+            values |= {"lease_owner": None, "lease_until": None}
+        self._leave(row, was)
+        fence = row["fence"]
+        row |= values
+        self._enter(row, to)
+        self._tell(row, by, reason)
+        if to.final:
+            self._ended(row)
+        done = self.connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.number == row["number"], jobs.c.state == str(was), jobs.c.fence == fence)
+            .values(**values, events=row["events"])
+        )
+        if done.rowcount != 1:
+            raise InternalError(f"job {row['id']} changed under a transaction that held the write lock")
+
+    def _ended(self, row: Row) -> None:
+        self.event(row, "ended", msgspec.to_builtins(job_of(row)))
+        self.connection.execute(sa.delete(commands).where(commands.c.job == row["number"]))
+        if row["started_at"] is not None:
+            self.used(row, wall_s=max(0.0, self.now - row["started_at"]))
+
+    def event(self, row: Row, kind: str, data: dict[str, Any], at: float | None = None) -> None:
+        """Append an event to those of a job; the caller writes the job's count of events."""
+        row["events"] += 1
+        at = self.now if at is None else at
+        self._events.append({"job": row["number"], "id": row["events"], "at": at, "type": kind, "data": data})
+
+    def used(self, row: Row, **amounts: float) -> None:
+        """Account what a job used."""
+        sums = self._usage.setdefault((row["user"], row["project"]), dict(_USED))
+        for name, amount in amounts.items():
+            sums[name] += amount
+
+    def note(self, by: str, row: Row, action: str, reason: str = "") -> None:
+        """Write something into a job's history that is not a change of its state."""
+        self._audit.append(entry(self.now, by, "job", row["id"], action, reason))
+
+    def _tell(self, row: Row, by: str, reason: str) -> None:
+        self.note(by, row, row["state"], reason)
+        self.event(row, "state", {"state": row["state"], "reason": reason})
+
+    def _leave(self, row: Row, state: JobState) -> None:
+        self._count(row, state, -1)
+
+    def _enter(self, row: Row, state: JobState) -> None:
+        self._count(row, state, 1)
+
+    def _count(self, row: Row, state: JobState, by: int) -> None:
+        if state in WAITING:
+            self._waiting[row["user"]] += by
+        if state is JobState.QUEUED:
+            self._lanes[row["backend"], row["user"], row["rank"]] += by
+            self._blocks[row["backend"], row["rank"], row["number"] >> BLOCK_BITS] += by
+
+    def settle(self) -> None:
+        """Write what has been collected."""
+        if self._audit:
+            note(self.connection, *self._audit)
+        if self._events:
+            self.connection.execute(sa.insert(events), self._events)
+        for (backend, user, rank), change in self._lanes.items():
+            self._settle_lane(backend, user, rank, change)
+        self._settle_blocks()
+        self._database.add(
+            self.connection, waiting, [{"user": user, "jobs": by} for user, by in self._waiting.items() if by]
+        )
+        day = int(self.now // _DAY_S)
+        self._database.add(
+            self.connection,
+            usage,
+            [{"day": day, "user": user, "project": project, **sums} for (user, project), sums in self._usage.items()],
+        )
+
+    def _settle_lane(self, backend: str, user: str, rank: int, change: int) -> None:
+        key = {"backend": backend, "user": user, "rank": rank}
+        here = [jobs.c[name] == value for name, value in key.items()]
+        head = self.connection.scalar(sa.select(sa.func.min(jobs.c.number)).where(QUEUED, *here))
+        if head is None:
+            self.connection.execute(sa.delete(lanes).where(*(lanes.c[name] == value for name, value in key.items())))
+            return
+        insert, index = self._database.insert_or(lanes, tuple(key))
+        self.connection.execute(
+            insert.values(**key, queued=change, head=head).on_conflict_do_update(
+                index_elements=index, set_={"queued": lanes.c.queued + change, "head": head}
+            )
+        )
+
+    def _settle_blocks(self) -> None:
+        rows: list[Row] = [
+            {"backend": backend, "rank": rank, "block": block, "queued": change}
+            for (backend, rank, block), change in self._blocks.items()
+            if change
+        ]
+        self._database.add(self.connection, blocks, rows)
+        if any(row["queued"] < 0 for row in rows):
+            for backend in {row["backend"] for row in rows}:
+                empty = sa.delete(blocks).where(blocks.c.backend == backend, blocks.c.queued == 0)
+                self.connection.execute(empty)
