@@ -19,13 +19,14 @@ from hybrid_runtime._version import __version__
 
 if TYPE_CHECKING:
     from hybrid_runtime.algorithm import Done, History, HybridAlgorithm, StopExecution, hybrid
-    from hybrid_runtime.circuit import Circuit, QuantumResult
+    from hybrid_runtime.circuit import Circuit
     from hybrid_runtime.client.aio import AsyncClient
     from hybrid_runtime.client.sync import Client
     from hybrid_runtime.context import Context
     from hybrid_runtime.job import JobResult
     from hybrid_runtime.limits import Limits, StopReason
     from hybrid_runtime.local import LocalRuntime, run
+    from hybrid_runtime.result import QuantumResult
 
 # Where each public name lives. They are loaded on first use, so that importing the package in a
 # fresh interpreter, or in a worker, costs next to nothing.
@@ -40,7 +41,7 @@ _HOMES = {
     "HybridAlgorithm": "algorithm",
     "JobResult": "job",
     "Limits": "limits",
-    "QuantumResult": "circuit",
+    "QuantumResult": "result",
     "StopExecution": "algorithm",
     "StopReason": "limits",
     "hybrid": "algorithm",

@@ -13,8 +13,9 @@ from hybrid_runtime.limits import StopReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hybrid_runtime.circuit import Circuit, QuantumResult
+    from hybrid_runtime.circuit import Circuit
     from hybrid_runtime.context import Context
+    from hybrid_runtime.result import QuantumResult
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,19 +1,21 @@
-"""What an algorithm sends to a quantum runtime, and what it gets back."""
+"""What an algorithm sends to a quantum runtime."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from hybrid_runtime.errors import CircuitRejected
+from hybrid_runtime.observable import Terms, pauli_sum
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 ParameterValue: TypeAlias = "float | Sequence[float] | npt.NDArray[np.float64] | None"
+Observable: TypeAlias = "Mapping[str, float] | Iterable[tuple[float, str]] | Iterable[tuple[str, float]] | str"
 
 LANGUAGES = ("cqasm3", "cqasm1")
 
@@ -39,6 +41,30 @@ class Template:
         return (Template, (self.source, self.names, self.language, self.origin))
 
 
+class Settings(NamedTuple):
+    """How a circuit is to be run; those made of one circuit by `bind` share one object.
+
+    Attributes:
+        shots: As given; the job's default when None.
+        exact: Whether exact probabilities are wanted in place of shots.
+        observable: What the exact expectation value is wanted of.
+        raw: Whether each shot's bits are wanted.
+        name: The circuit's name.
+    """
+
+    shots: Any = None
+    exact: bool = False
+    observable: Terms | None = None
+    raw: bool = False
+    name: str | None = None
+
+    def shots_asked(self, default: int | None) -> Any:
+        """The shots, not checked yet; None for an exact result. `default` is the job's, None for exact results."""
+        if self.exact or self.observable is not None:
+            return None
+        return default if self.shots is None else self.shots
+
+
 class Circuit:
     """A quantum circuit in text form, with or without named parameters. Immutable.
 
@@ -50,18 +76,25 @@ class Circuit:
         shots: How often to run it; the job's default when None.
         language: `cqasm3` or `cqasm1`; told from the text when None.
         name: Shown in progress, errors and results.
+        exact: Ask for the exact probabilities in place of shots, of a backend that can compute them.
+        observable: Ask for the exact expectation value of this sum of Pauli terms, of a backend that can compute
+            it: `{"ZI": 0.5, "XX": 0.2}`, a list of `(0.5, "ZI")`, or the letters of one term. There is one letter a
+            qubit, the highest qubit on the left. Shots do not matter then, and neither do measurements, which may
+            be left out and have to be at the end.
+        raw: Ask for each shot's bits as well, of a backend that can give them.
 
     Raises:
-        CircuitRejected: for a source that is not text or a parameter that is not a real number.
+        CircuitRejected: for a source that is not text, a parameter that is not a real number, an observable that is
+            none, or settings that contradict each other.
     """
 
-    __slots__ = ("language", "name", "parameters", "shots", "source", "template")
+    __slots__ = ("parameters", "settings", "template")
 
-    source: str
+    # What a circuit is made of where a job gives one as its value.
+    PLAIN = ("source", "parameters", "shots", "language", "name", "exact", "observable", "raw")
+
     parameters: Mapping[str, ParameterValue]
-    shots: int | None
-    language: str | None
-    name: str | None
+    settings: Settings
     template: Template
 
     def __init__(
@@ -72,6 +105,9 @@ class Circuit:
         shots: int | None = None,
         language: str | None = None,
         name: str | None = None,
+        exact: bool = False,
+        observable: Observable | None = None,
+        raw: bool = False,
     ) -> None:
         if not isinstance(source, str):
             raise CircuitRejected(f"a circuit's source is text, not {type(source).__name__}")
@@ -84,26 +120,11 @@ class Circuit:
         else:
             names = [parameters] if isinstance(parameters, str) else parameters
             values = {_name(key): None for key in names}
+        terms = None if observable is None else pauli_sum(observable)
+        settings = _consistent(Settings(shots, bool(exact), terms, bool(raw), name))
         caller = sys._getframe(1)
         origin = (caller.f_code.co_filename, caller.f_lineno)
-        self._set(source, values, shots, language, name, Template(source, frozenset(values), language, origin))
-
-    def _set(
-        self,
-        source: str,
-        parameters: Mapping[str, ParameterValue],
-        shots: int | None,
-        language: str | None,
-        name: str | None,
-        template: Template,
-    ) -> None:
-        put = object.__setattr__
-        put(self, "source", source)
-        put(self, "parameters", parameters)
-        put(self, "shots", shots)
-        put(self, "language", language)
-        put(self, "name", name)
-        put(self, "template", template)
+        _make(self, values, settings, Template(source, frozenset(values), language, origin))
 
     def bind(self, **parameters: ParameterValue) -> Circuit:
         """A new circuit with these parameter values; nothing is parsed again.
@@ -111,21 +132,81 @@ class Circuit:
         Raises:
             CircuitRejected: for a name that this circuit does not have, or a value that is not a real number.
         """
-        merged = dict(self.parameters)
+        merged = {**self.parameters}
         for key, value in parameters.items():
             if key not in merged:
                 known = ", ".join(sorted(merged)) or "none"
                 raise CircuitRejected(f"this circuit has no parameter {key!r}; its parameters: {known}")
-            merged[key] = _checked(key, value)
-        bound = Circuit.__new__(Circuit)
-        bound._set(self.source, merged, self.shots, self.language, self.name, self.template)
+            merged[key] = value if type(value) is float else _checked(key, value)
+        bound: Circuit = _new(Circuit)
+        _put(bound, "parameters", merged)
+        _put(bound, "settings", self.settings)
+        _put(bound, "template", self.template)
         return bound
 
-    def with_shots(self, shots: int) -> Circuit:
-        """A new circuit, the same but for its number of shots."""
-        other = Circuit.__new__(Circuit)
-        other._set(self.source, self.parameters, shots, self.language, self.name, self.template)
-        return other
+    def with_shots(self, shots: int | None) -> Circuit:
+        """A new circuit, the same but for its number of shots; with None, it asks for exact probabilities.
+
+        Raises:
+            CircuitRejected: exact probabilities are asked for together with raw shots.
+        """
+        return self._with(shots=shots, exact=shots is None)
+
+    def with_observable(self, observable: Observable) -> Circuit:
+        """A new circuit, the same but that it asks for the exact expectation value of this.
+
+        Raises:
+            CircuitRejected: it is no observable, or each shot's bits are wanted of this circuit.
+        """
+        return self._with(observable=pauli_sum(observable))
+
+    def with_raw(self, raw: bool = True) -> Circuit:
+        """A new circuit, the same but for whether each shot's bits are wanted.
+
+        Raises:
+            CircuitRejected: an exact result is wanted of this circuit.
+        """
+        return self._with(raw=bool(raw))
+
+    def _with(self, **changes: Any) -> Circuit:
+        settings = _consistent(self.settings._replace(**changes))
+        return _make(_new(Circuit), self.parameters, settings, self.template)
+
+    @property
+    def source(self) -> str:
+        """The circuit's text."""
+        return self.template.source
+
+    @property
+    def language(self) -> str | None:
+        """The language that was named, if one was."""
+        return self.template.language
+
+    @property
+    def shots(self) -> int | None:
+        """The shots that were named, if any were."""
+        shots: int | None = self.settings.shots
+        return shots
+
+    @property
+    def name(self) -> str | None:
+        """The name it was given, if any."""
+        return self.settings.name
+
+    @property
+    def exact(self) -> bool:
+        """Whether exact probabilities are wanted."""
+        return self.settings.exact
+
+    @property
+    def observable(self) -> Terms | None:
+        """What the exact expectation value is wanted of, as (coefficient, letters) pairs."""
+        return self.settings.observable
+
+    @property
+    def raw(self) -> bool:
+        """Whether each shot's bits are wanted."""
+        return self.settings.raw
 
     def __setattr__(self, key: str, value: object) -> None:
         raise AttributeError(f"a Circuit cannot be changed; use bind() or with_shots() to make another (tried {key})")
@@ -134,7 +215,7 @@ class Circuit:
         raise AttributeError(f"a Circuit cannot be changed (tried to delete {key})")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (self.source, self.parameters, self.shots, self.language, self.name, self.template))
+        return (_restore, (self.parameters, tuple(self.settings), self.template))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Circuit):
@@ -146,7 +227,7 @@ class Circuit:
 
     def _identity(self) -> tuple[Any, ...]:
         values = tuple((key, _hashable(value)) for key, value in sorted(self.parameters.items()))
-        return (self.source, values, self.shots, self.language, self.name)
+        return (self.source, values, self.language, self.settings)
 
     def __repr__(self) -> str:
         lines = self.source.strip().splitlines()
@@ -155,17 +236,29 @@ class Circuit:
         return f"<Circuit {text}{': ' + values if values else ''}>"
 
 
-def _restore(
-    source: str,
-    parameters: Mapping[str, ParameterValue],
-    shots: int | None,
-    language: str | None,
-    name: str | None,
-    template: Template,
+_new = object.__new__
+_put = object.__setattr__
+
+
+def _make(
+    circuit: Circuit, parameters: Mapping[str, ParameterValue], settings: Settings, template: Template
 ) -> Circuit:
-    circuit = Circuit.__new__(Circuit)
-    circuit._set(source, parameters, shots, language, name, template)
+    _put(circuit, "parameters", parameters)
+    _put(circuit, "settings", settings)
+    _put(circuit, "template", template)
     return circuit
+
+
+def _restore(parameters: Mapping[str, ParameterValue], settings: tuple[Any, ...], template: Template) -> Circuit:
+    return _make(_new(Circuit), parameters, Settings(*settings), template)
+
+
+def _consistent(settings: Settings) -> Settings:
+    if settings.exact and settings.shots is not None:
+        raise CircuitRejected("exact probabilities take no shots: leave out shots, or exact")
+    if settings.raw and (settings.exact or settings.observable is not None):
+        raise CircuitRejected("an exact result has no shots that could be given raw: leave out raw")
+    return settings
 
 
 def _name(key: object) -> str:
@@ -196,95 +289,3 @@ def _checked(key: str, value: Any) -> ParameterValue:
 
 def _hashable(value: ParameterValue) -> Any:
     return value if value is None or isinstance(value, float) else tuple(value)
-
-
-class QuantumResult:
-    """What came back for one circuit.
-
-    Attributes:
-        counts: How often each value of the classical bit register was seen; keys are bit strings, the most
-            significant bit (the last declared) on the left.
-        shots_requested: Shots asked for.
-        shots_done: Shots that ran.
-        raw: One bit string a shot, in order, where the circuit was run with raw data; else None.
-        duration_s: Seconds the backend spent on this circuit.
-        seed: Seed the backend used, where it has one.
-        backend: Name of the backend that ran it.
-    """
-
-    __slots__ = ("backend", "counts", "duration_s", "raw", "seed", "shots_done", "shots_requested")
-
-    def __init__(
-        self,
-        *,
-        counts: dict[str, int],
-        shots_requested: int,
-        shots_done: int | None = None,
-        raw: list[str] | None = None,
-        duration_s: float = 0.0,
-        seed: int | None = None,
-        backend: str = "",
-    ) -> None:
-        self.counts = counts
-        self.shots_requested = shots_requested
-        self.shots_done = shots_requested if shots_done is None else shots_done
-        self.raw = raw
-        self.duration_s = duration_s
-        self.seed = seed
-        self.backend = backend
-
-    @property
-    def probabilities(self) -> dict[str, float]:
-        """Relative frequencies of `counts`."""
-        total = sum(self.counts.values())
-        return {bits: count / total for bits, count in self.counts.items()} if total else {}
-
-    def expectation(self, pauli_z: str) -> float:
-        """Mean of a product of Z (and I) over the measured bits, between -1 and 1.
-
-        Args:
-            pauli_z: One letter, `Z` or `I`, a bit; leftmost the most significant, as in `counts`.
-
-        Raises:
-            ValueError: for another letter, another length or a result without counts.
-        """
-        letters = pauli_z.upper()
-        if set(letters) - {"Z", "I"}:
-            raise ValueError(
-                f"expectation() takes the letters Z and I, not {pauli_z!r}: rotate the basis in the circuit"
-            )
-        total = signed = 0
-        places = [index for index, letter in enumerate(letters) if letter == "Z"]
-        for bits, count in self.counts.items():
-            if len(bits) != len(letters):
-                raise ValueError(f"{pauli_z!r} has {len(letters)} letters, the bit register has {len(bits)} bits")
-            ones = 0
-            for index in places:
-                ones += bits[index] == "1"
-            signed += -count if ones & 1 else count
-            total += count
-        if not total:
-            raise ValueError("this result has no counts")
-        return signed / total
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, QuantumResult):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore_result, tuple(getattr(self, name) for name in self.__slots__))
-
-    def __repr__(self) -> str:
-        shown = dict(sorted(self.counts.items(), key=lambda item: -item[1])[:4])
-        more = "" if len(shown) == len(self.counts) else f" … {len(self.counts)} values"
-        return f"<QuantumResult {shown}{more}, {self.shots_done} shots on {self.backend or 'unknown'}>"
-
-
-def _restore_result(*values: Any) -> QuantumResult:
-    result = QuantumResult.__new__(QuantumResult)
-    for name, value in zip(QuantumResult.__slots__, values, strict=True):
-        setattr(result, name, value)
-    return result

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from numbers import Real
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
 from hybrid_runtime.algorithm import History
-from hybrid_runtime.circuit import Circuit, QuantumResult
+from hybrid_runtime.circuit import Circuit, Observable
 from hybrid_runtime.errors import CircuitRejected, StopRequested
+from hybrid_runtime.result import QuantumResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +69,7 @@ class Context:
 
     Attributes:
         parameters: The job's parameters.
-        shots: Shots of a circuit that names none.
+        shots: Shots of a circuit that names none; None where such a circuit's probabilities are exact.
         backend: What the backend can do (`Capabilities`).
         limits: The job's limits.
         history: What has happened so far.
@@ -82,7 +84,7 @@ class Context:
         *,
         parameters: dict[str, Any],
         seed: int,
-        shots: int,
+        shots: int | None,
         limits: Limits,
         backend: Any,
         listen: Callable[[], None] = lambda: None,
@@ -113,16 +115,45 @@ class Context:
         return self._rng
 
     @overload
-    def run(self, circuits: Circuit) -> QuantumResult: ...
+    def run(
+        self,
+        circuits: Circuit,
+        *,
+        shots: int | EllipsisType | None = ...,
+        observable: Observable | None = ...,
+        raw: bool | None = ...,
+    ) -> QuantumResult: ...
     @overload
-    def run(self, circuits: Sequence[Circuit]) -> list[QuantumResult]: ...
-    def run(self, circuits: Circuit | Sequence[Circuit]) -> QuantumResult | list[QuantumResult]:
+    def run(
+        self,
+        circuits: Sequence[Circuit],
+        *,
+        shots: int | EllipsisType | None = ...,
+        observable: Observable | None = ...,
+        raw: bool | None = ...,
+    ) -> list[QuantumResult]: ...
+    def run(
+        self,
+        circuits: Circuit | Sequence[Circuit],
+        *,
+        shots: int | EllipsisType | None = ...,
+        observable: Observable | None = None,
+        raw: bool | None = None,
+    ) -> QuantumResult | list[QuantumResult]:
         """Run circuits as one step and wait: one circuit gives one result, a sequence a list of results.
+
+        Args:
+            circuits: What to run.
+            shots: For all circuits of the step, in place of their own; None asks for exact probabilities.
+            observable: For all circuits of the step, in place of their own; see `Circuit`.
+            raw: For all circuits of the step, in place of their own.
 
         Raises:
             CircuitRejected: this backend cannot run one of them.
             StopRequested: the job is being stopped.
         """
+        if shots is not ... or observable is not None or raw is not None:
+            circuits = _set(circuits, shots, observable, raw)
         if isinstance(circuits, Circuit):
             result = self._step([circuits])[0]
             self.history.requests.append(circuits)
@@ -190,6 +221,23 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context on {self.backend.name}, {self.history.steps} steps done>"
+
+
+def _set(
+    circuits: Circuit | Sequence[Circuit],
+    shots: int | EllipsisType | None,
+    observable: Observable | None,
+    raw: bool | None,
+) -> Circuit | list[Circuit]:
+    """The same circuits with what is given here in place of their own settings."""
+    batch = [circuits] if isinstance(circuits, Circuit) else as_circuits(circuits)
+    if not isinstance(shots, EllipsisType):
+        batch = [circuit.with_shots(shots) for circuit in batch]
+    if observable is not None:
+        batch = [circuit.with_observable(observable) for circuit in batch]
+    if raw is not None:
+        batch = [circuit.with_raw(raw) for circuit in batch]
+    return batch[0] if isinstance(circuits, Circuit) else batch
 
 
 def as_circuits(request: object) -> list[Circuit]:

@@ -102,7 +102,7 @@ class LocalRuntime:
         algorithm: Any,
         *,
         parameters: Mapping[str, Any] | None = None,
-        shots: int = DEFAULT_SHOTS,
+        shots: int | None = DEFAULT_SHOTS,
         seed: int | None = None,
         limits: Limits | None = None,
         job_id: str | None = None,
@@ -115,7 +115,7 @@ class LocalRuntime:
             algorithm: A `HybridAlgorithm` subclass, a function marked `@hybrid`, a `Bundle`, or the path of a
                 file that holds one (`"vqe.py"`, `"vqe.py:Name"`).
             parameters: What the algorithm sees as `context.parameters`.
-            shots: Shots of circuits that name none.
+            shots: Shots of circuits that name none; None for exact probabilities.
             seed: Makes the run repeatable; drawn at random when None, and told in the result.
             limits: When to stop.
             job_id: The job's name; made up when None.
@@ -307,7 +307,7 @@ def run(
     *,
     parameters: Mapping[str, Any] | None = None,
     backend: str = DEFAULT_BACKEND,
-    shots: int = DEFAULT_SHOTS,
+    shots: int | None = DEFAULT_SHOTS,
     seed: int | None = None,
     limits: Limits | None = None,
     isolation: str | None = None,

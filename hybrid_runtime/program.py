@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from hybrid_runtime.errors import CircuitRejected
+from hybrid_runtime.observable import MAX_TERMS, Terms, problem_of
 
 MAX_QUBITS = 64
 MAX_BITS = 1024
@@ -70,13 +71,18 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Program(msgspec.Struct, frozen=True, array_like=True):
-    """A circuit template: operations on `qubits` qubits and `bits` bits with `slots` open parameters."""
+    """A circuit template: operations on `qubits` qubits and `bits` bits with `slots` open parameters.
+
+    With an `observable` its result is that observable's expectation value in the state that the operations make, and
+    there are no measurements and resets among them; else the bits are its result.
+    """
 
     qubits: int
     bits: int
     slots: int
     # The length is checked before the operations are decoded.
     operations: Annotated[tuple[Operation, ...], msgspec.Meta(max_length=MAX_OPERATIONS)]
+    observable: Annotated[Terms, msgspec.Meta(max_length=MAX_TERMS)] = ()
 
 
 def check_program(program: Program) -> None:
@@ -99,6 +105,17 @@ def check_program(program: Program) -> None:
         problem = _problem(operation, program)
         if problem:
             raise CircuitRejected(f"operation {number} ({operation.name[:20]}): {problem}")
+    if program.observable:
+        _check_observable(program)
+
+
+def _check_observable(program: Program) -> None:
+    problem = problem_of(program.observable, program.qubits)
+    if problem:
+        raise CircuitRejected(problem)
+    for number, operation in enumerate(program.operations):
+        if operation.name in (MEASURE, RESET):
+            raise CircuitRejected(f"operation {number} ({operation.name}): an observable is evaluated without it")
 
 
 def _problem(operation: Operation, program: Program) -> str | None:

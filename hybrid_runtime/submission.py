@@ -19,6 +19,8 @@ from hybrid_runtime.protocol.bundles import encode_bundle
 from hybrid_runtime.protocol.control import Submit
 from hybrid_runtime.values import encode_value
 
+# How a job says that its circuits are exact unless they name shots.
+EXACT = 0
 # A runtime that was left by its client needs a moment to end.
 _PATIENCE_S = 10.0
 
@@ -32,7 +34,7 @@ def new_job(
     algorithm: Any,
     *,
     parameters: Mapping[str, Any] | None,
-    shots: int,
+    shots: int | None,
     seed: int | None,
     limits: Limits | None,
 ) -> Submit:
@@ -41,7 +43,7 @@ def new_job(
     Raises:
         InvalidInput: one of these cannot be used.
     """
-    shots = whole("shots", shots, 1, MAX_SHOTS)
+    shots = EXACT if shots is None else whole("shots", shots, 1, MAX_SHOTS)
     seed = secrets.randbits(32) if seed is None else whole("seed", seed, 0, MAX_SEED)
     if limits is not None and not isinstance(limits, Limits):
         raise InvalidInput(f"limits are given as Limits(steps=…, …), not as {type(limits).__name__}")

@@ -103,9 +103,9 @@ def _special(value: Any, path: str, depth: int, budget: list[int]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         members = {field.name: getattr(value, field.name) for field in fields(value)}
         return _plain(members, path, depth, budget)
-    slots = getattr(type(value), "__slots__", None)
-    if type(value).__module__.startswith("hybrid_runtime.") and slots:
-        return _plain({name: getattr(value, name) for name in slots if name != "template"}, path, depth, budget)
+    names = getattr(type(value), "PLAIN", None) or getattr(type(value), "__slots__", None)
+    if type(value).__module__.startswith("hybrid_runtime.") and names:
+        return _plain({name: getattr(value, name) for name in names}, path, depth, budget)
     if hasattr(value, "todense"):
         # scipy's L-BFGS-B returns its inverse Hessian as a linear operator: keep it as the matrix it stands for.
         return _from_numpy(value.todense(), path, depth, budget)

@@ -160,9 +160,10 @@ def _compiled(circuit: Circuit) -> tuple[ProgramHandle, array[float]]:
 def _execute(
     driver: QuantumDriver, handle: ProgramHandle, values: array[float], seed: int, shots: int
 ) -> dict[str, int]:
+    from hybrid_runtime.protocol.results import each
     from hybrid_runtime.quantum.driver import Batch
 
-    (result,) = driver.execute(Batch(handle, shots, [seed], values, False, math.inf))
+    (result,) = each(driver.execute(Batch(handle, shots, [seed], values, False, math.inf)))
     return result.counts
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hybrid_runtime.circuit import Circuit, QuantumResult
 from hybrid_runtime.classical import styles
 from hybrid_runtime.classical.lastwords import last_words
 from hybrid_runtime.classical.loader import load_algorithm
 from hybrid_runtime.classical.rehearsal import Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
+from hybrid_runtime.classical.results import quantum_results
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
 from hybrid_runtime.errors import (
@@ -62,8 +62,10 @@ from hybrid_runtime.values import decode_value, encode_value
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hybrid_runtime.circuit import Circuit
     from hybrid_runtime.program import Program
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+    from hybrid_runtime.result import QuantumResult
 
 # The dispatcher sends it to stop an algorithm that is computing; the handler raises StopRequested there.
 STOP_SIGNAL = signal.SIGUSR1
@@ -146,7 +148,7 @@ class Worker:
             self._notes,
             parameters=decode_value(load.parameters),
             seed=load.seed,
-            shots=load.shots,
+            shots=load.shots or None,
             limits=load.limits,
             backend=load.backend,
             listen=self._listen,
@@ -289,45 +291,32 @@ class Worker:
         calls: list[CircuitCall] = []
         programs: dict[int, Program] = {}
         default_shots = self._context.shots
-        last: tuple[int, int] | None = None
+        last: tuple[int, int, bool] | None = None
         rows: list[bytes] = []
         for index, circuit in enumerate(circuits):
             try:
                 compiled = self._compiler.compile(circuit)
-                shots = default_shots if circuit.shots is None else _shots(circuit.shots)
+                settings = circuit.settings
+                shots = _shots(settings.shots_asked(default_shots))
             except CircuitRejected as error:
                 raise self._located(error, circuit, index if len(circuits) > 1 else None) from None
             if compiled.key not in self._sent and compiled.key not in programs:
                 programs[compiled.key] = compiled.program
                 if len(programs) > MAX_PROGRAMS_PER_STEP:
                     raise CircuitRejected(f"a step has at most {MAX_PROGRAMS_PER_STEP} different circuits: split it")
-            if last == (compiled.key, shots):
+            if last == (compiled.key, shots, settings.raw):
                 rows.append(compiled.values)
                 continue
             if last is not None:
-                calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows)))
-            last, rows = (compiled.key, shots), [compiled.values]
+                calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows), last[2]))
+            last, rows = (compiled.key, shots, settings.raw), [compiled.values]
         assert last is not None
-        calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows) if len(rows) > 1 else rows[0]))
+        calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows) if len(rows) > 1 else rows[0], last[2]))
         return calls, programs
 
     def _results(self, answer: ReceivedResults, circuits: list[Circuit]) -> list[QuantumResult]:
         assert self._context is not None
-        if len(answer.items) != len(circuits):
-            raise ProtocolError(f"{len(circuits)} circuits were answered by {len(answer.items)} results")
-        backend, shots = self._context.backend.name, self._context.shots
-        return [
-            QuantumResult(
-                counts=item.counts,
-                shots_requested=shots if circuit.shots is None else int(circuit.shots),
-                shots_done=item.shots_done,
-                raw=item.raw,
-                duration_s=item.duration_s,
-                seed=item.seed,
-                backend=backend,
-            )
-            for item, circuit in zip(answer.items, circuits, strict=True)
-        ]
+        return quantum_results(answer.items, circuits, self._context.shots, self._context.backend.name)
 
     def _refusal(self, error: ErrorData, circuits: list[Circuit]) -> HybridRuntimeError:
         refusal = rebuild(error)
@@ -360,9 +349,14 @@ class Worker:
 
 
 def _shots(value: object) -> int:
+    """The shots as they travel: 0 for an exact result."""
+    if value is None:
+        return 0
     try:
         shots = int(value)  # type: ignore[call-overload]
         if shots == value and not isinstance(value, bool) and abs(shots) < 1 << 63:
+            if shots == 0:
+                raise CircuitRejected("0 shots have no result; for exact probabilities, write exact=True")
             return int(shots)
     except (TypeError, ValueError, OverflowError):
         pass  # refused below, with the same sentence as a fraction

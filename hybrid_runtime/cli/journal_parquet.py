@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from hybrid_runtime.dispatcher.journal import Stepped, read
 from hybrid_runtime.errors import InvalidInput
-from hybrid_runtime.protocol.messages import ResultData
 from hybrid_runtime.protocol.replay import decode_canonical
+from hybrid_runtime.protocol.results import decode_results
 
 _ROWS_AT_ONCE = 10_000
-_results = msgspec.msgpack.Decoder(list[ResultData]).decode
 
 
 def write_parquet(journal: Path, target: Path) -> int:
@@ -41,6 +38,8 @@ def write_parquet(journal: Path, target: Path) -> int:
             ("duration_s", pa.float64()),
             ("seed", pa.int64()),
             ("counts", pa.map_(pa.string(), pa.int64())),
+            ("probabilities", pa.map_(pa.string(), pa.float64())),
+            ("value", pa.float64()),
         ]
     )
     count = 0
@@ -58,7 +57,7 @@ def _rows(journal: Path) -> Iterator[dict[str, Any]]:
     for record in read(journal):
         if not isinstance(record, Stepped):
             continue
-        results = iter(enumerate(_results(record.items)))
+        results = iter(enumerate(decode_results(record.items)))
         for call in decode_canonical(record.request):
             width = len(call.values) // call.rows if call.rows else 0
             for row in range(call.rows):
@@ -73,6 +72,8 @@ def _rows(journal: Path) -> Iterator[dict[str, Any]]:
                     "duration_s": result.duration_s,
                     "seed": result.seed,
                     "counts": list(result.counts.items()),
+                    "probabilities": None if result.probabilities is None else list(result.probabilities.items()),
+                    "value": result.value,
                 }
 
 

@@ -23,12 +23,11 @@ from hybrid_runtime.dispatcher.journal import (
     read,
 )
 from hybrid_runtime.errors import JournalError
-from hybrid_runtime.protocol.messages import ResultData
 from hybrid_runtime.protocol.replay import decode_canonical
+from hybrid_runtime.protocol.results import decode_results
 from hybrid_runtime.values import decode_value, to_json
 
 _LABEL = 11
-_results = msgspec.msgpack.Decoder(list[ResultData]).decode
 
 
 class Summary:
@@ -127,7 +126,7 @@ def lines(path: Path) -> Iterator[str]:
 def _fields(record: Record) -> dict[str, Any]:
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
     if isinstance(record, Stepped):
-        fields["results"] = [msgspec.structs.asdict(item) for item in _results(fields.pop("items"))]
+        fields["results"] = [msgspec.structs.asdict(item) for item in decode_results(fields.pop("items"))]
     if isinstance(record, Stepped | Turned):
         fields["request"] = [_call(call) for call in decode_canonical(record.request)]
     if isinstance(record, Began):

@@ -49,7 +49,28 @@ BackendOption = Annotated[
         help="An option of the backend's driver, once for each. VALUE is JSON or a text.",
     ),
 ]
-Shots = Annotated[int, typer.Option("--shots", "-s", help="Shots of circuits that name none.")]
+
+
+def _shots(given: str | int) -> int | None:
+    """What `--shots` means: None is for exact probabilities."""
+    if given == "exact":
+        return None
+    try:
+        return int(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is neither a whole number nor exact.") from None
+
+
+Shots = Annotated[
+    int | None,
+    typer.Option(
+        "--shots",
+        "-s",
+        metavar="N",
+        parser=_shots,
+        help="Shots of circuits that name none; exact for exact probabilities.",
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="Makes the run repeatable; drawn at random without it.")]
 Out = Annotated[
     Path | None,
@@ -88,9 +109,11 @@ class JobOptions:
         InvalidInput: one of the options cannot be used.
     """
 
-    def __init__(self, *, param: list[str] | None, shots: int, seed: int | None, limit: list[str] | None) -> None:
-        if not 1 <= shots <= MAX_SHOTS:
-            raise InvalidInput(f"--shots is a whole number from 1 to {MAX_SHOTS}, not {shots}")
+    def __init__(
+        self, *, param: list[str] | None, shots: int | None, seed: int | None, limit: list[str] | None
+    ) -> None:
+        if shots is not None and not 1 <= shots <= MAX_SHOTS:
+            raise InvalidInput(f"--shots is a whole number from 1 to {MAX_SHOTS}, or exact, not {shots}")
         if seed is not None and not 0 <= seed <= MAX_SEED:
             raise InvalidInput(f"--seed is a whole number from 0 to {MAX_SEED}, not {seed}")
         self.parameters: dict[str, Any] = parse_parameters(param or [])

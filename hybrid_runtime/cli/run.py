@@ -69,7 +69,7 @@ def run(
     try:
         options = JobOptions(param=param, shots=shots, seed=seed, limit=limit)
         if resume is not None:
-            _check_resumable(out, given=bool(param or limit or seed is not None or shots != DEFAULT_SHOTS))
+            _check_resumable(out, given=bool(param or limit or seed is not None or options.shots != DEFAULT_SHOTS))
         bundle = bundle_file(target)
         with ExitStack() as stack:
             folder = None

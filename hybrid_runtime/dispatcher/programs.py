@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybrid_runtime.errors import CircuitRejected, ProtocolError
 from hybrid_runtime.program import Program, check_program
+from hybrid_runtime.protocol.exactness import check_exact
 from hybrid_runtime.protocol.messages import MAX_CIRCUITS_PER_STEP, Capabilities, CircuitCall, Define, Step
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Programs:
         self._numbers: dict[int, int] = {}
         self._slots: dict[int, int] = {}
         self._sizes: dict[int, int] = {}
+        self._observed: set[int] = set()
         self._refused: dict[int, str] = {}
         self._held = 0
         self._define: list[Define] = []
@@ -55,8 +57,10 @@ class Programs:
             number = self._new_number()
             self._numbers[own] = number
             self._slots[own] = program.slots
-            self._sizes[own] = len(program.operations)
-            self._held += len(program.operations)
+            if program.observable:
+                self._observed.add(own)
+            self._sizes[own] = len(program.operations) + len(program.observable)
+            self._held += self._sizes[own]
             self._define.append(Define(number, program))
 
     def _check_fits(self, program: Program) -> None:
@@ -75,6 +79,7 @@ class Programs:
                 self._forget.append(self._numbers.pop(number))
                 self._slots.pop(number)
                 self._held -= self._sizes.pop(number)
+                self._observed.discard(number)
 
     def take_changes(self) -> tuple[list[Define], list[int]]:
         """What the quantum runtime must be told before and after the next request; it counts as told."""
@@ -109,16 +114,18 @@ class Programs:
             rows += call.rows
             if call.rows < 1 or rows > MAX_CIRCUITS_PER_STEP:
                 raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits: split it")
-            if not 1 <= call.shots <= self._backend.max_shots:
+            if call.shots == 0 or call.program in self._observed:
+                check_exact(call, observed=call.program in self._observed, backend=self._backend)
+            elif not 1 <= call.shots <= self._backend.max_shots:
                 raise CircuitRejected(
                     f"{call.shots} shots: backend {self._backend.name} takes 1 to {self._backend.max_shots}"
                 )
+            elif call.raw and not self._backend.raw:
+                raise CircuitRejected(f"backend {self._backend.name} does not return raw shots")
             if len(call.values) != 8 * self._slots[call.program] * call.rows:
                 raise ProtocolError("a circuit's parameters do not fit its program")
             if call.values and not _finite(call.values):
                 raise CircuitRejected("a circuit's parameter is not a finite number")
-            if call.raw and not self._backend.raw:
-                raise CircuitRejected(f"backend {self._backend.name} does not return raw shots")
             shots += call.shots * call.rows
             calls.append(CircuitCall(number, call.shots, call.rows, call.values, call.raw))
         return calls, shots

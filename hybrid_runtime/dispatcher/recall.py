@@ -109,4 +109,5 @@ def _call(call: Request) -> str:
     values = struct.unpack(f"<{count}d", call.values[: 8 * count])
     shown = ", ".join(map(repr, values[:_SHOWN])) + (", …" if count > _SHOWN else "")
     times = f"{call.rows} times " if call.rows > 1 else ""
-    return f"{times}program {call.program.hex()[:8]} with {call.shots} shots" + (f" at {shown}" if count else "")
+    shots = f"with {call.shots} shots" if call.shots else "exactly"
+    return f"{times}program {call.program.hex()[:8]} {shots}" + (f" at {shown}" if count else "")

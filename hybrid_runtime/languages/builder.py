@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid_runtime.errors import CircuitRejected
 from hybrid_runtime.languages.gates import Axis, Gate, to_z
+from hybrid_runtime.observable import problem_of
 from hybrid_runtime.program import (
     BARRIER,
     MAX_BITS,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from hybrid_runtime.languages.expressions import Expression
     from hybrid_runtime.languages.inputs import Inputs
     from hybrid_runtime.languages.source import Source
+
+
+_AT_THE_END = "with an observable, measurements are at the end and qubits are reset before they are used"
 
 
 class Compilation(NamedTuple):
@@ -48,6 +52,8 @@ class Builder:
         self._touched: set[int] = set()
         # For a qubit measured along another axis than z: what turns it back, once that can matter.
         self._turned: dict[int, Gate] = {}
+        # For an observable, nothing is measured: these qubits would have been, so nothing may follow on them.
+        self._over: set[int] | None = set() if inputs.observable else None
 
     @property
     def count(self) -> int:
@@ -61,6 +67,8 @@ class Builder:
             CircuitRejected: it uses a qubit twice, or a parameter is no finite number.
         """
         self.check_distinct(qubits, offset)
+        if self._over and not self._over.isdisjoint(qubits):
+            raise self._source.rejected(offset, f"the gate follows a measurement; {_AT_THE_END}")
         for qubit in qubits:
             self._turn_back(qubit)
         self._touched.update(qubits)
@@ -73,6 +81,9 @@ class Builder:
 
     def measure(self, qubit: int, bit: int, offset: int, *, axis: Axis = (0.0, 0.0, 1.0)) -> None:
         """Measure a qubit along a unit axis into a bit."""
+        if self._over is not None:
+            self._over.add(qubit)
+            return
         turn = to_z(axis)
         if turn is not None:
             self.gate(turn, (qubit,), offset)
@@ -87,6 +98,8 @@ class Builder:
     def reset(self, qubit: int, offset: int) -> None:
         """Put a qubit into |0>. At the start of a program it is there already."""
         self._turned.pop(qubit, None)
+        if self._over is not None and (qubit in self._touched or qubit in self._over):
+            raise self._source.rejected(offset, f"the qubit has been in use before; {_AT_THE_END}")
         if qubit in self._touched:
             self._add(Operation(RESET, (qubit,)), offset)
 
@@ -110,11 +123,16 @@ class Builder:
             example: A statement that measures, for who has forgotten it.
 
         Raises:
-            CircuitRejected: it measures nothing.
+            CircuitRejected: it measures nothing and has no observable, or one that is not for its qubits.
         """
-        if not self._measured:
-            raise CircuitRejected(f"the circuit measures nothing, so it has no result; add `{example}`")
-        return Compilation(Program(qubits, bits, len(self._slots), tuple(self._operations)), tuple(self._slots))
+        observable = self._inputs.observable
+        problem = problem_of(observable, qubits) if observable else ""
+        if not self._measured and not observable:
+            problem = f"the circuit measures nothing, so it has no result; add `{example}`"
+        if problem:
+            raise CircuitRejected(problem)
+        program = Program(qubits, bits, len(self._slots), tuple(self._operations), observable)
+        return Compilation(program, tuple(self._slots))
 
     def _turn_back(self, qubit: int) -> None:
         turn = self._turned.pop(qubit, None)

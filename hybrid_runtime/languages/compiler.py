@@ -27,11 +27,12 @@ from hybrid_runtime.languages.tokens import FLOAT, PLACEHOLDER, Cursor, Mark, To
 from hybrid_runtime.program import MAX_OPERATIONS, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hybrid_runtime.circuit import Circuit, Template
     from hybrid_runtime.languages.builder import Compilation
     from hybrid_runtime.languages.expressions import Expression
+    from hybrid_runtime.observable import Terms
 
 _READERS = {"cqasm3": cqasm3.read, "cqasm1": cqasm1.read}
 
@@ -108,12 +109,13 @@ class _Plan:
         self.layout: Layout = inputs.layout
         self.structural = sorted(inputs.structural)
         self.choose: Getter | None = getter(self.structural) if self.structural else None
-        # By the values of the structural numbers.
+        # By the values of the structural numbers, and the observable.
         self.ready: dict[tuple[Any, ...], _Ready] = {}
 
-    def choice(self, numbers: Sequence[Any]) -> tuple[Any, ...]:
-        """The key of `ready` for these open numbers."""
-        return () if self.choose is None else self.choose(numbers)
+    def choice(self, numbers: Sequence[Any], observable: Terms | None) -> tuple[Any, ...]:
+        """The key of `ready` for these open numbers and this observable."""
+        chosen = () if self.choose is None else self.choose(numbers)
+        return (*chosen, observable) if observable else chosen
 
 
 class _Held(NamedTuple):
@@ -171,7 +173,7 @@ class Compiler:
             if plan is None:
                 plan, literals = self._known(circuit)
             if plan is not None:
-                compiled = self._bind(plan, literals, circuit.parameters)
+                compiled = self._bind(plan, literals, circuit)
         except _BINDING_FAILED:
             compiled = None  # parsing again finds the reason
         if compiled is None:
@@ -198,13 +200,13 @@ class Compiler:
             self._by_template.clear()
         self._by_template[template] = plan
 
-    def _bind(self, plan: _Plan, literals: list[str], parameters: Mapping[str, Any]) -> Compiled | None:
+    def _bind(self, plan: _Plan, literals: list[str], circuit: Circuit) -> Compiled | None:
         """Fill in this circuit's numbers; None where its program is not there or a number is not finite."""
-        numbers = plan.layout.line_up(literals, parameters)
+        numbers = plan.layout.line_up(literals, circuit.parameters)
         # One test for all: a sum is finite unless a term is not.
         if not isfinite(sum(numbers)):
             return None
-        ready = plan.ready.get(plan.choice(numbers))
+        ready = plan.ready.get(plan.choice(numbers, circuit.settings.observable))
         if ready is None:
             return None
         values: Sequence[Any] = numbers
@@ -232,7 +234,7 @@ class Compiler:
         parts = split(without_comments(circuit.source))
         key, open_numerals = self._key(circuit, parts, floats)
         numerals = (parts[1::2], len(parts) // 2 - len(floats)) if open_numerals else None
-        inputs = Inputs(source, placeholders, circuit.parameters, numerals)
+        inputs = Inputs(source, placeholders, circuit.parameters, numerals, circuit.settings.observable or ())
         self._parses += 1
         compilation = _READERS[language](Cursor(source, start, language, names), inputs)
         plan = self._plans.get(key)
@@ -266,7 +268,7 @@ class Compiler:
 
     def _ready(self, plan: _Plan, inputs: Inputs, compilation: Compilation, characters: int) -> _Ready:
         """The program for these structural numbers, kept from before or from now on."""
-        choice = plan.choice(inputs.numbers)
+        choice = plan.choice(inputs.numbers, inputs.observable)
         ready = plan.ready.get(choice)
         if ready is not None:
             self._held.move_to_end(ready.key)

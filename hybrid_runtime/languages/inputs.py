@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.errors import CircuitRejected
     from hybrid_runtime.languages.source import Source
     from hybrid_runtime.languages.tokens import Token
+    from hybrid_runtime.observable import Terms
 
 # Beyond it a float does not say which integer it is.
 _LARGEST_EXACT = 2.0**53
@@ -61,6 +62,7 @@ class Inputs:
         parameters: The circuit's parameters.
         numerals: The numerals that may differ next time, in order, and how many of them come before the
             first float among the tokens; None to read all as constants.
+        observable: What is to be evaluated at the circuit's end, in place of its measurements.
 
     Raises:
         CircuitRejected: a placeholder's parameter has no value, or none that is a number.
@@ -77,8 +79,10 @@ class Inputs:
         placeholders: list[Token],
         parameters: Mapping[str, Any],
         numerals: tuple[list[str], int] | None,
+        observable: Terms = (),
     ) -> None:
         self._source = source
+        self.observable = observable
         self._open_numerals = numerals is not None
         literals, self._first = numerals or ([], 0)
         # What is a numeral but no token belongs to the version statement.

@@ -18,7 +18,7 @@ from hybrid_runtime.program import BARRIER, GATES, MEASURE, RESET, WAIT, Program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hybrid_runtime.protocol.messages import Capabilities, ResultData
+    from hybrid_runtime.protocol.messages import Capabilities, ResultItem
     from hybrid_runtime.protocol.sessions import BackendState
 
 ALL_OPERATIONS: tuple[str, ...] = (*GATES, MEASURE, RESET, BARRIER, WAIT)
@@ -42,7 +42,8 @@ class Batch(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     Attributes:
         handle: The program.
-        shots: Shots of each row, within the driver's capabilities.
+        shots: Shots of each row, within the driver's capabilities; 0 for an exact result: the value of the program's
+            observable where it has one, else probabilities. Only a driver whose capabilities say so is asked for it.
         seeds: One seed a row, 31 bits each; a driver that cannot be seeded ignores them.
         values: Finite parameters, row after row, `program.slots` of them a row.
         raw: Whether each shot's bits are wanted.
@@ -80,12 +81,13 @@ class QuantumDriver(Protocol):
         The runtime refuses whatever is beyond it, so `execute` sees only circuits within.
         """
 
-    def execute(self, batch: Batch) -> Iterable[ResultData]:
+    def execute(self, batch: Batch) -> Iterable[ResultItem]:
         """Run the rows of `batch` and give one result for each, in order; a generator will do.
 
         Called for every `CircuitCall`. The results are taken one by one and encoded at once, so a driver that
         yields them needs memory for one row only. The same seed gives the same counts, in a batch or alone,
-        with `raw` or without, where the backend can be seeded at all.
+        with `raw` or without, where the backend can be seeded at all. A driver that computes many rows at once may
+        give a `ResultTable` for them.
 
         Raises:
             CircuitRejected: the circuit cannot be run here as it is; sending it again cannot help.

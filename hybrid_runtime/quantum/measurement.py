@@ -67,7 +67,7 @@ def plan(program: Program) -> Plan:
             stages.append(Collapse(operation.qubits[0], operation.bit, operation.name == RESET))
         elif operation.name == MEASURE and operation.bit >= 0:
             sources.append((operation.bit, operation.qubits[0]))
-    if sources and gates:
+    if gates and (sources or program.observable):
         stages.append(tuple(gates))
     qubits = {qubit for stage in stages if isinstance(stage, tuple) for gate in stage for qubit in gate.qubits}
     return Plan(tuple(sorted(qubits)), tuple(stages), tuple(sorted(sources)))

@@ -9,16 +9,21 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Weights = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # A multinomial draw costs about 50 ns an outcome, a search about 25 ns a shot: measured, 2 to 15 qubits.
 _SHOTS_PER_OUTCOME = 4
+# Below it, a probability is the rounding error of an impossible outcome.
+_IMPOSSIBLE = 1e-15
 # Beyond this many shots the search would need more memory than the state itself.
 _MOST_SEARCHED = 1 << 20
 # An outcome's text is kept when the whole table stays below this many characters.
@@ -30,6 +35,21 @@ class Draw(NamedTuple):
 
     outcomes: Integers
     counts: Integers
+
+
+def tabled(outcomes: int, shots: int) -> bool:
+    """Whether outcomes are drawn by how often each occurs, rather than shot by shot."""
+    return outcomes * _SHOTS_PER_OUTCOME <= shots or shots > _MOST_SEARCHED
+
+
+def cleaned(weights: Weights) -> Weights:
+    """The weights of the last axis as probabilities, without those that are rounding errors of 0.
+
+    Two ways to the same state differ in these. A draw would take another course for each.
+    """
+    probabilities: Weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+    probabilities *= probabilities > _IMPOSSIBLE
+    return probabilities
 
 
 class Sampler:
@@ -48,14 +68,24 @@ class Sampler:
 
     def draw(self, weights: Weights, shots: int) -> Draw:
         """`shots` outcomes; `weights[k]` is in proportion to the probability of outcome `k`."""
-        if weights.size * _SHOTS_PER_OUTCOME <= shots or shots > _MOST_SEARCHED:
-            counts = self._generator.multinomial(shots, weights / np.add.reduce(weights))
+        if tabled(weights.size, shots):
+            counts = self._generator.multinomial(shots, cleaned(weights))
             outcomes = counts.nonzero()[0]
             return Draw(outcomes, counts[outcomes])
         found = self._search(weights, shots)
         # Equal outcomes stand together: `edges` are where one run of them ends and the next begins.
         edges = np.concatenate(([0], (found[1:] != found[:-1]).nonzero()[0] + 1, [shots]))
         return Draw(found[edges[:-1]], edges[1:] - edges[:-1])
+
+    def table(self, weights: Weights, shots: int, seeds: Sequence[int]) -> Integers:
+        """How often each outcome is drawn, one line a seed: as `draw` after `restart` for each, where `tabled`."""
+        probabilities = cleaned(weights)
+        counts = np.empty(weights.shape, np.int64)
+        restart, multinomial = self.restart, self._generator.multinomial
+        for row, seed in enumerate(seeds):
+            restart(seed)
+            counts[row] = multinomial(shots, probabilities[row])
+        return counts
 
     def _search(self, weights: Weights, shots: int) -> Integers:
         """The outcome of each shot, ascending: each shot is a point on a line of which each outcome has its part."""
@@ -110,11 +140,12 @@ class Marginal:
         self._summed = tuple(axis for axis, keep in enumerate(kept) if not keep)
 
     def __call__(self, weights: Weights) -> Weights:
-        """The weights of the measured qubits' outcomes, from those of all basis states."""
+        """The weights of the measured qubits' outcomes, from those of all basis states; further axes stay."""
         if not self._summed:
             return weights
-        total: Weights = weights.reshape(self._shape).sum(axis=self._summed)
-        return total.reshape(-1)
+        rest = weights.shape[1:]
+        total: Weights = weights.reshape(*self._shape, *rest).sum(axis=self._summed)
+        return total.reshape(-1, *rest)
 
 
 class Labels(dict[int, str]):

@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from array import array
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,7 @@ from hybrid_runtime.errors import (
     as_data,
 )
 from hybrid_runtime.program import BARRIER, MEASURE, RESET, WAIT, Program, check_program
+from hybrid_runtime.protocol.exactness import check_exact
 from hybrid_runtime.protocol.messages import (
     MAX_CIRCUITS_PER_STEP,
     MAX_MESSAGE_BYTES,
@@ -33,7 +34,8 @@ from hybrid_runtime.protocol.messages import (
     Executed,
     Failure,
     Forget,
-    ResultData,
+    ResultItem,
+    ResultTable,
     Serving,
     ToQuantum,
     decode,
@@ -41,6 +43,7 @@ from hybrid_runtime.protocol.messages import (
     derive_seed,
     encode,
 )
+from hybrid_runtime.protocol.results import check_table, rows_of
 from hybrid_runtime.protocol.sessions import Doing
 from hybrid_runtime.quantum.driver import Batch, ProgramHandle, QuantumDriver, TellsState
 
@@ -54,9 +57,21 @@ _MOST_ITEM_BYTES = MAX_MESSAGE_BYTES - _ENVELOPE_BYTES
 _RAW_SHOT_BYTES = 3
 _TOO_LARGE = f"the results take more than {MAX_MESSAGE_BYTES >> 20} MiB; ask for fewer circuits in one step"
 _VALUE_BYTES = 8
+# How MessagePack begins a list whose length is filled in at its end: driver may answer many rows by one item.
+_LIST_HEAD = b"\xdd\0\0\0\0"
+_LIST_HEAD_BYTES = len(_LIST_HEAD)
 _SWAP = sys.byteorder == "big"  # values travel as little-endian
 
 _Kept: TypeAlias = ProgramHandle | CircuitRejected
+
+
+class _Ran(NamedTuple):
+    """What came of one batch: items added, the shots in them and the seconds they took."""
+
+    items: int
+    shots: int
+    duration_s: float
+
 
 _log = logging.getLogger(__name__)
 
@@ -161,19 +176,22 @@ class _Service:
             raise ProtocolError(f"a request's timeout is a number of seconds above 0, not {request.timeout_s}")
         deadline = time.monotonic() + request.timeout_s
         # Everything is checked before anything runs, so a refused request has cost no time on the backend.
-        batches, rows = self._batches(request, deadline)
-        items = bytearray(_list_head(rows))
+        batches = self._batches(request, deadline)
+        items = bytearray(_LIST_HEAD)
+        count = 0
         shots = first = 0
         duration_s = 0.0
         for batch in batches:
-            batch_shots, batch_s = self._run(batch, first, items)
-            shots += batch_shots
-            duration_s += batch_s
+            ran = self._run(batch, first, items)
+            count += ran.items
+            shots += ran.shots
+            duration_s += ran.duration_s
             first += len(batch.seeds)
+        items[1:_LIST_HEAD_BYTES] = count.to_bytes(4, "big")
         return Executed(request.request, shots, duration_s, msgspec.Raw(items))
 
-    def _batches(self, request: Execute, deadline: float) -> tuple[list[Batch], int]:
-        """What the calls ask the driver for, and how many rows that is in all."""
+    def _batches(self, request: Execute, deadline: float) -> list[Batch]:
+        """What the calls ask the driver for."""
         batches: list[Batch] = []
         index = raw_bytes = 0
         for call in request.calls:
@@ -193,36 +211,42 @@ class _Service:
             seeds = [derive_seed(request.seed, row) for row in range(index, end)]
             batches.append(Batch(handle, call.shots, seeds, values, call.raw, deadline))
             index = end
-        return batches, index
+        return batches
 
-    def _run(self, batch: Batch, first: int, items: bytearray) -> tuple[int, float]:
-        """Add the encoded result of each row to `items`; the shots done and the seconds they took.
+    def _run(self, batch: Batch, first: int, items: bytearray) -> _Ran:
+        """Add the encoded results of all rows to `items`.
 
         `first` is the index in the request of the batch's first circuit, by which a rejection names its circuit.
         """
-        given = shots = 0
+        given = shots = count = 0
         duration_s = 0.0
         wanted = len(batch.seeds)
         try:
             for result in self._driver.execute(batch):
-                if given == wanted or not isinstance(result, ResultData):
+                rows = rows_of(result) if isinstance(result, ResultItem) else 0
+                if not 0 < rows <= wanted - given:
                     raise TypeError(f"for {wanted} rows it gave, as number {given + 1}, a {type(result).__name__}")
+                if isinstance(result, ResultTable):
+                    check_table(result)
                 self._encode_into(result, items, -1)
                 if len(items) > _MOST_ITEM_BYTES:
                     raise CircuitRejected(_TOO_LARGE)
-                given += 1
-                shots += result.shots_done
-                duration_s += result.duration_s
+                count += 1
+                given += rows
+                shots += rows * result.shots_done
+                duration_s += rows * result.duration_s
         except CircuitRejected as error:
             raise CircuitRejected(f"circuit {first + given}: {error}") from error
         if given < wanted:
             raise TypeError(f"for {wanted} rows it gave {given} results")
-        return shots, duration_s
+        return _Ran(count, shots, duration_s)
 
     def _values(self, call: CircuitCall, program: Program, most_rows: int) -> array[float]:
         """The call's parameters, once all its numbers are known to be in range."""
         most = self._capabilities.max_shots
-        if not 1 <= call.shots <= most:
+        if call.shots == 0 or program.observable:
+            check_exact(call, observed=bool(program.observable), backend=self._capabilities)
+        elif not 1 <= call.shots <= most:
             raise CircuitRejected(f"backend {self._capabilities.name!r} takes 1 to {most} shots, not {call.shots}")
         if not 1 <= call.rows <= most_rows:
             raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits; this call adds {call.rows}")
@@ -262,15 +286,3 @@ def _observes_midway(program: Program) -> bool:
             return True
         (measured if name == MEASURE else touched).update(qubits)
     return False
-
-
-_SHORT_HEADS = tuple(bytes((0x90 | length,)) for length in range(16))
-
-
-def _list_head(length: int) -> bytes:
-    """How MessagePack begins a list of so many items."""
-    if length < 16:
-        return _SHORT_HEADS[length]
-    if length < 1 << 16:
-        return b"\xdc" + length.to_bytes(2, "big")
-    return b"\xdd" + length.to_bytes(4, "big")

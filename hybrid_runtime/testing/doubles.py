@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from hybrid_runtime.algorithm import History, HybridAlgorithm, HybridFunction
-from hybrid_runtime.circuit import Circuit, QuantumResult
 from hybrid_runtime.classical.styles import Failure
 from hybrid_runtime.classical.styles import drive as drive_style
 from hybrid_runtime.context import Context, Notes
@@ -21,7 +20,11 @@ from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.limits import Limits, StopReason
 from hybrid_runtime.protocol.messages import Capabilities
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS
+from hybrid_runtime.result import QuantumResult
 from hybrid_runtime.values import decode_value, encode_value
+
+if TYPE_CHECKING:
+    from hybrid_runtime.circuit import Circuit
 
 Result: TypeAlias = "Mapping[str, int] | QuantumResult"
 Answer: TypeAlias = "Result | Sequence[Result] | Exception | StopReason"
@@ -39,7 +42,7 @@ class StubExchange:
             the algorithm; or a `StopReason`, with which the job is being stopped from here on. Or, instead of a
             list, a function that gives the result of one circuit.
         parameters: The job's parameters.
-        shots: Shots of circuits that name none.
+        shots: Shots of circuits that name none; None for exact results.
         seed: The job's seed.
         limits: When the job is being stopped. Those of wall and think time do not interrupt a computation here.
         backend: What `Context.backend` shows; an emulator of 64 qubits when None.
@@ -57,7 +60,7 @@ class StubExchange:
         answers: Answers,
         *,
         parameters: Mapping[str, Any] | None = None,
-        shots: int = 1024,
+        shots: int | None = 1024,
         seed: int = 0,
         limits: Limits | None = None,
         backend: Capabilities | None = None,
@@ -94,7 +97,7 @@ class StubExchange:
     def _run(self, circuits: list[Circuit]) -> list[QuantumResult]:
         self._take_notes()
         widths = [self._width(circuit) for circuit in circuits]
-        shots = [self.context.shots if circuit.shots is None else circuit.shots for circuit in circuits]
+        shots = [circuit.settings.shots_asked(self.context.shots) or 0 for circuit in circuits]
         reason = self._usage.verdict(sum(shots), time.monotonic())
         if reason is not None:
             raise self._stop(reason)

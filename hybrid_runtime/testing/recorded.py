@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hybrid_runtime.algorithm import History
-    from hybrid_runtime.circuit import Circuit, QuantumResult
+    from hybrid_runtime.circuit import Circuit
     from hybrid_runtime.protocol.bundles import Bundle
+    from hybrid_runtime.result import QuantumResult
 
 JOURNAL_NAME = "journal.bin"
 BUNDLE_NAME = "bundle.bin"

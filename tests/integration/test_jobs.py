@@ -506,3 +506,90 @@ def test_a_step_with_thousands_of_angles_is_one_step(client):
     result = client.run(sweep, shots=2)
     assert result.value == [5000, {"0": 2}, {"1": 2}]
     assert (result.steps, result.shots) == (1, 10_000)
+
+
+# ------------------------------------------------------------------ exact results and raw shots
+
+
+@hybrid
+def exact_results(context):
+    probabilities = context.run(BELL.with_shots(None)).probabilities
+    value = context.run(BELL, observable={"ZZ": 0.5, "XX": 0.25, "YY": 0.125}).value
+    by_hand = Circuit(BELL.source.removesuffix("b = measure q"), observable=[(2, "ZI"), (1, "II")])
+    many = context.run([ROTATED.bind(theta=angle) for angle in np.linspace(0, np.pi, 30)], observable="Z")
+    rows = context.run([ROTATED.bind(theta=angle) for angle in np.linspace(0, np.pi, 30)], shots=None)
+    close = bool(np.allclose([result.value for result in many], np.cos(np.linspace(0, np.pi, 30))))
+    return [
+        sorted(probabilities),
+        bool(np.allclose(list(probabilities.values()), 0.5)),
+        bool(np.isclose(value, 0.625)),
+        context.run(by_hand).value,
+        close,
+        bool(np.allclose([result.expectation("Z") for result in rows], [result.value for result in many])),
+    ]
+
+
+def test_probabilities_and_observables_are_exact(client):
+    result = client.run(exact_results)
+    assert result.value == [["00", "11"], True, True, 1.0, True, True]
+    assert (result.steps, result.shots) == (5, 0)
+
+
+def test_a_job_may_be_exact_as_a_whole(client):
+    @hybrid
+    def whole(context):
+        return [context.shots, context.run(BELL).expectation("ZZ"), context.run(BELL.with_shots(3)).shots_done]
+
+    shots, correlation, done = client.run(whole, shots=None).value
+    assert (shots, done) == (None, 3)
+    assert correlation == pytest.approx(1.0)
+
+
+def test_a_backend_without_exact_results_says_so_where_they_are_asked_for(scripted):
+    @hybrid
+    def careful(context):
+        refusals = []
+        for settings in ({"shots": None}, {"observable": "ZZ"}):
+            try:
+                context.run(BELL, **settings)
+            except CircuitRejected as error:
+                refusals.append(str(error))
+        return [context.backend.exact, context.backend.observables, refusals]
+
+    exact, observables, refusals = scripted({"00": 5}).run(careful).value
+    assert (exact, observables) == (False, False)
+    assert "name a number of shots" in refusals[0]
+    assert "measure each term with shots" in refusals[1]
+
+
+def test_raw_shots_are_the_counts_in_order(client):
+    @hybrid
+    def raw(context):
+        result = context.run(BELL.with_shots(50).with_raw())
+        return [result.raw, result.counts]
+
+    shots, counts = client.run(raw).value
+    assert {bits: shots.count(bits) for bits in shots} == counts
+    assert len(shots) == 50
+
+
+def test_a_million_shots_of_twenty_bits_reach_the_algorithm(client):
+    @hybrid
+    def many(context):
+        text = "version 3.0\nqubit[20] q\nbit[20] b\nH q[0]\nCNOT q[0], q[19]\nb = measure q"
+        result = context.run(Circuit(text, shots=1_000_000, raw=True))
+        return [len(result.raw), sorted(set(result.raw)), sum(result.counts.values())]
+
+    assert client.run(many).value == [1_000_000, ["0" * 20, "1" + "0" * 18 + "1"], 1_000_000]
+
+
+def test_a_batch_of_a_thousand_rows_is_one_step(client):
+    @hybrid
+    def sweep(context):
+        results = context.run([ROTATED.bind(theta=angle) for angle in np.linspace(0, np.pi, 1000)])
+        ones = [result.counts.get("1", 0) / result.shots_done for result in results]
+        return [len(results), float(np.abs(ones - np.sin(np.linspace(0, np.pi, 1000) / 2) ** 2).max())]
+
+    result = client.run(sweep)
+    assert (result.steps, result.shots, result.value[0]) == (1, 1000 * 1024, 1000)
+    assert result.value[1] < 0.1

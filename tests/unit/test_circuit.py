@@ -8,10 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hybrid_runtime import Circuit, QuantumResult
+from hybrid_runtime import Circuit
 from hybrid_runtime.errors import CircuitRejected
 
 TEXT = "version 3.0\nqubit q\nbit b\nRx({theta}) q\nb = measure q"
@@ -99,7 +97,7 @@ def test_an_unknown_language_is_refused_with_the_known_ones():
 def test_a_circuit_cannot_be_changed():
     circuit = Circuit(TEXT, parameters=["theta"])
     with pytest.raises(AttributeError, match="bind"):
-        circuit.shots = 3
+        circuit.template = circuit.template
     with pytest.raises(AttributeError):
         del circuit.source
 
@@ -137,59 +135,45 @@ def test_what_a_circuit_is_shown_as():
     assert repr(Circuit("")) == "<Circuit empty>"
 
 
-# ------------------------------------------------------------------ results
+# ------------------------------------------------------------------ exact results and raw shots
 
 
-def test_probabilities_are_relative_frequencies():
-    assert QuantumResult(counts={"0": 1, "1": 3}, shots_requested=4).probabilities == {"0": 0.25, "1": 0.75}
-    assert QuantumResult(counts={}, shots_requested=4).probabilities == {}
+def test_settings_are_kept_when_parameters_are_bound():
+    circuit = Circuit(TEXT, parameters=["theta"], observable={"Z": 0.5}, name="probe").bind(theta=1)
+    assert (circuit.observable, circuit.name, circuit.exact, circuit.raw) == (((0.5, "Z"),), "probe", False, False)
+    assert Circuit(TEXT, parameters=["theta"], exact=True).bind(theta=1).exact
+    assert Circuit(TEXT, parameters=["theta"], raw=True).bind(theta=1).raw
 
 
-def test_all_shots_were_done_unless_it_is_said_otherwise():
-    assert QuantumResult(counts={}, shots_requested=4).shots_done == 4
-    assert QuantumResult(counts={}, shots_requested=4, shots_done=3).shots_done == 3
+def test_a_number_of_shots_ends_exactness_and_no_number_asks_for_it():
+    exact = Circuit(TEXT, parameters=["theta"], shots=5).with_shots(None)
+    assert (exact.exact, exact.shots) == (True, None)
+    assert (exact.with_shots(7).exact, exact.with_shots(7).shots) == (False, 7)
+    assert Circuit(TEXT).exact is Circuit(TEXT, shots=None).exact is False
+
+
+def test_circuits_that_ask_for_other_things_are_not_equal():
+    circuit = Circuit(TEXT)
+    others = [circuit.with_shots(None), circuit.with_raw(), circuit.with_observable("Z")]
+    assert len({circuit, *others}) == 4
+    assert circuit.with_raw().with_raw(False) == circuit
 
 
 @pytest.mark.parametrize(
-    ("counts", "letters", "expected"),
+    ("settings", "why"),
     [
-        ({"0": 10}, "Z", 1.0),
-        ({"1": 10}, "Z", -1.0),
-        ({"01": 5, "10": 5}, "ZZ", -1.0),
-        ({"01": 5, "10": 5}, "II", 1.0),
-        ({"10": 1}, "ZI", -1.0),
-        ({"10": 1}, "IZ", 1.0),
-        ({"00": 3, "01": 1}, "iz", 0.5),
+        ({"exact": True, "shots": 3}, "take no shots"),
+        ({"exact": True, "raw": True}, "no shots that could be given raw"),
+        ({"observable": "Z", "raw": True}, "no shots that could be given raw"),
+        ({"observable": "A"}, "letters I, X, Y and Z"),
     ],
 )
-def test_an_expectation_reads_the_letters_as_the_bits_are_read(counts, letters, expected):
-    assert QuantumResult(counts=counts, shots_requested=1).expectation(letters) == expected
+def test_settings_that_contradict_each_other_are_refused(settings, why):
+    with pytest.raises(CircuitRejected, match=why):
+        Circuit(TEXT, **settings)
 
 
-@pytest.mark.parametrize(
-    ("counts", "letters", "why"),
-    [({"0": 1}, "X", "letters Z and I"), ({"0": 1}, "ZZ", "2 letters"), ({}, "Z", "no counts")],
-)
-def test_an_expectation_that_cannot_be_is_refused(counts, letters, why):
-    with pytest.raises(ValueError, match=why):
-        QuantumResult(counts=counts, shots_requested=1).expectation(letters)
-
-
-@given(st.dictionaries(st.text("01", min_size=4, max_size=4), st.integers(1, 1000), min_size=1))
-def test_an_expectation_is_the_mean_of_the_signs(counts):
-    result = QuantumResult(counts=counts, shots_requested=1)
-    signs = [(-1) ** (bits[0] + bits[2]).count("1") for bits, count in counts.items() for _ in range(count)]
-    assert result.expectation("ZIZI") == pytest.approx(sum(signs) / len(signs))
-
-
-def test_a_result_can_be_copied_and_compared():
-    result = QuantumResult(counts={"0": 1}, shots_requested=1, raw=["0"], duration_s=0.5, seed=3, backend="x")
-    assert pickle.loads(pickle.dumps(result)) == result
-    assert copy.deepcopy(result) == result
-    assert result != QuantumResult(counts={"0": 1}, shots_requested=1)
-
-
-def test_what_a_result_is_shown_as():
-    counts = {format(value, "03b"): value + 1 for value in range(6)}
-    result = QuantumResult(counts=counts, shots_requested=21, backend="qulacs")
-    assert repr(result) == ("<QuantumResult {'101': 6, '100': 5, '011': 4, '010': 3} … 6 values, 21 shots on qulacs>")
+def test_a_copy_keeps_what_was_asked_for():
+    circuit = Circuit(TEXT, observable={"Z": 1}, name="x")
+    assert pickle.loads(pickle.dumps(circuit)) == circuit
+    assert pickle.loads(pickle.dumps(circuit)).observable == ((1.0, "Z"),)

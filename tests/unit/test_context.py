@@ -179,3 +179,24 @@ def test_notes_that_could_not_be_sent_keep_their_order():
     notes.put_back(*taken)
     assert notes.take() == ([("x", 1.0), ("x", 2.0)], ["first", "second"])
     assert notes.take() == ([], [])
+
+
+def test_settings_of_a_step_stand_in_place_of_its_circuits_own():
+    context = stub().context
+    circuits = [Circuit("a", shots=5), Circuit("b")]
+    context.run(circuits, shots=7)
+    context.run(circuits[0], shots=None)
+    context.run(circuits, observable={"Z": 1})
+    context.run(circuits[0], raw=True)
+    asked = context.history.requests
+    assert asked[0] == [circuit.with_shots(7) for circuit in circuits]
+    assert asked[1] == circuits[0].with_shots(None)
+    assert asked[2] == [circuit.with_observable("Z") for circuit in circuits]
+    assert asked[3] == circuits[0].with_raw()
+
+
+def test_circuits_of_a_job_without_shots_are_exact():
+    context = stub(shots=None).context
+    assert context.shots is None
+    assert context.run(Circuit("a")).shots_requested == 0
+    assert context.run(Circuit("a", shots=5)).shots_requested == 5

@@ -90,3 +90,29 @@ def test_a_hostile_name_is_not_repeated_in_full():
     with pytest.raises(CircuitRejected) as caught:
         check_program(program(Operation("x" * 1_000_000, (0,))))
     assert len(str(caught.value)) < 200
+
+
+# ------------------------------------------------------------------ observables
+
+
+def observed(terms, *operations: Operation) -> Program:
+    return Program(2, 0, 0, operations, terms)
+
+
+def test_a_program_with_an_observable_needs_no_bits():
+    check_program(observed(((0.5, "ZI"), (2.0, "YX")), Operation("H", (0,)), Operation("barrier", ())))
+
+
+@pytest.mark.parametrize(
+    ("terms", "operations", "why"),
+    [
+        (((1.0, "Z"),), (), "'Z' has 1 letters; the circuit has 2 qubits"),
+        (((1.0, "AB"),), (), "letters I, X, Y and Z"),
+        (((math.nan, "ZZ"),), (), "is nan"),
+        (((1.0, "ZZ"),) * 10_001, (), "1 to 10000 terms"),
+        (((1.0, "ZZ"),), (Operation("reset", (0,)),), r"operation 0 \(reset\): an observable"),
+    ],
+)
+def test_an_observable_that_cannot_be_evaluated_is_refused(terms, operations, why):
+    with pytest.raises(CircuitRejected, match=why):
+        check_program(observed(terms, *operations))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hybrid_runtime.errors import BackendFailed, InvalidInput
+from hybrid_runtime.protocol.results import each
 from hybrid_runtime.quantum.drivers import registry
 from hybrid_runtime.quantum.waiting import Pause
 
@@ -84,7 +85,7 @@ class FaultyDriver:
     def execute(self, batch: Batch) -> Iterator[ResultData]:
         """Run the rows on the inner driver, but for those that are to break."""
         self._pause.clear()
-        results = iter(self._inner.execute(batch))
+        results = each(self._inner.execute(batch))
         for seed in batch.seeds:
             self._count += 1
             number = self._count

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hybrid_runtime.errors import BackendFailed, InvalidInput
+from hybrid_runtime.protocol.results import each
 from hybrid_runtime.protocol.sessions import BackendState
 from hybrid_runtime.quantum.drivers import registry
 from hybrid_runtime.quantum.waiting import Pause
@@ -73,8 +74,9 @@ class PacedDriver:
         self._tell: Callable[[BackendState], None] = lambda _state: None
 
     def capabilities(self) -> Capabilities:
-        """Those of the inner driver."""
-        return msgspec.structs.replace(self._inner.capabilities(), name="paced", driver="paced")
+        """Those of the inner driver, save for exact results: a device has none."""
+        inner = self._inner.capabilities()
+        return msgspec.structs.replace(inner, name="paced", driver="paced", exact=False, observables=False)
 
     def watch(self, tell: Callable[[BackendState], None]) -> None:
         """Tell of calibrations that a row has to wait for."""
@@ -84,7 +86,7 @@ class PacedDriver:
         """Run the rows on the inner driver and hold each result back until its time."""
         self._pause.clear()
         duration = self._overhead_s + batch.shots * self._shot_s
-        results = iter(self._inner.execute(batch))
+        results = each(self._inner.execute(batch))
         for _ in batch.seeds:
             self._wait_calibrated(batch.deadline)
             end = time.monotonic() + duration

@@ -9,6 +9,7 @@ different histories and not with the number of shots.
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,15 +17,17 @@ import numpy as np
 from qulacs import QuantumState, gate
 
 from hybrid_runtime.errors import BackendFailed, CircuitRejected, InvalidInput
-from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES, Capabilities, ResultData
+from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES, Capabilities, ResultData, ResultItem, ResultTable
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS, Batch, ProgramHandle
 from hybrid_runtime.quantum.drivers.qulacs_circuit import QulacsCircuit
 from hybrid_runtime.quantum.measurement import Collapse, plan
 from hybrid_runtime.quantum.memory import available_bytes
-from hybrid_runtime.quantum.sampling import Sampler, Weights
+from hybrid_runtime.quantum.sampling import Sampler, Weights, cleaned, tabled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from hybrid_runtime.quantum.pauli import Amplitudes
 
 MAX_SHOTS = 10_000_000
 
@@ -34,6 +37,11 @@ _BYTES_PER_AMPLITUDE = 64
 _STATE_BYTES = 16
 _MEMORY_SHARE = 4  # one part in so many of the free memory
 _MOST_QUBITS = 34
+# Fewer rows than this are quicker one by one; this many amplitudes stay in a core's cache.
+_MANY_ROWS = 8
+_AMPLITUDES_TOGETHER = 1 << 15
+# What a probability takes in a message beyond what a count does.
+_REAL_BYTES = 5
 # States up to this size are kept for the next execution; larger ones are allocated for each.
 _KEPT_STATE_QUBITS = 16
 # Bounds on the compiled programs that are kept; the second is about a gigabyte at Qulacs' 500 bytes a gate.
@@ -84,13 +92,18 @@ class QulacsDriver:
             qubits=self._max_qubits,
             max_shots=MAX_SHOTS,
             operations=ALL_OPERATIONS,
+            exact=True,
+            observables=True,
         )
 
-    def execute(self, batch: Batch) -> Iterator[ResultData]:
-        """Simulate row after row."""
+    def execute(self, batch: Batch) -> Iterator[ResultItem]:
+        """Simulate many rows of a small circuit together, and others row after row."""
         self._interrupted = False
         circuit = self._circuit(batch.handle)
         self._refuse_too_large(circuit, batch.shots)
+        if self._together(circuit, batch):
+            yield from self._tables(circuit, batch)
+            return
         state = self._state(circuit.qubits)
         slots = batch.handle.program.slots
         for row, seed in enumerate(batch.seeds):
@@ -98,8 +111,12 @@ class QulacsDriver:
             started = perf_counter()
             self._sampler.restart(seed)
             circuit.bind(batch.values, row * slots)
-            counts, raw = (self._branch if circuit.collapses else self._sample)(circuit, batch, state)
-            yield ResultData(counts, batch.shots, perf_counter() - started, seed, raw)
+            if batch.shots:
+                counts, raw = (self._branch if circuit.collapses else self._sample)(circuit, batch, state)
+                yield ResultData(counts, batch.shots, perf_counter() - started, seed, raw)
+            else:
+                exact, value = self._exactly(circuit, batch, state)
+                yield ResultData({}, 0, perf_counter() - started, seed, None, exact, value)
 
     def interrupt(self) -> None:
         """End the running simulation within about a second: at the next span of gates, branch or row."""
@@ -110,7 +127,72 @@ class QulacsDriver:
         self._compiled.clear()
         self._states.clear()
 
+    # ------------------------------------------------------------------ many rows
+
+    def _together(self, circuit: QulacsCircuit, batch: Batch) -> bool:
+        """Whether all rows are to be simulated at once."""
+        if len(batch.seeds) < _MANY_ROWS or batch.raw or circuit.many is None:
+            return False
+        return batch.shots == 0 or tabled(circuit.marginal.outcomes, batch.shots)
+
+    def _tables(self, circuit: QulacsCircuit, batch: Batch) -> Iterator[ResultTable]:
+        """The results of so many rows at a time as the cache holds."""
+        many = circuit.many
+        assert many is not None
+        rows = max(_AMPLITUDES_TOGETHER >> circuit.qubits, 1)
+        values = np.frombuffer(batch.values).reshape(len(batch.seeds), -1)
+        for first in range(0, len(batch.seeds), rows):
+            self._check(batch)
+            started = perf_counter()
+            seeds = batch.seeds[first : first + rows]
+            states = many.run(values[first : first + rows], partial(self._check, batch))
+            columns = self._columns(circuit, batch, states, seeds)
+            duration_s = (perf_counter() - started) / len(seeds)
+            yield ResultTable(_column("u4", seeds), batch.shots, duration_s, **columns)
+
+    def _columns(
+        self, circuit: QulacsCircuit, batch: Batch, states: Amplitudes, seeds: Sequence[int]
+    ) -> dict[str, Any]:
+        """What was asked for, of each of these states."""
+        if batch.handle.program.observable:
+            return {"values": _column("f8", circuit.observer(states))}
+        weights = np.square(states.real)
+        weights += np.square(states.imag)
+        weights = np.ascontiguousarray(circuit.marginal(weights).T)
+        labels = circuit.labels.of(list(range(weights.shape[1])))
+        if batch.shots:
+            counts = self._sampler.table(weights, batch.shots, seeds)
+            return {"labels": labels, "counts": _column("u4", counts)}
+        return {"labels": labels, "probabilities": _column("f8", cleaned(weights))}
+
     # ------------------------------------------------------------------ one row
+
+    def _exactly(
+        self, circuit: QulacsCircuit, batch: Batch, state: Any
+    ) -> tuple[dict[str, float] | None, float | None]:
+        """The exact probabilities, or the value of the observable."""
+        if circuit.collapses:
+            raise CircuitRejected(
+                "it measures or resets in the middle, so its probabilities cannot be computed at once: name a number "
+                "of shots"
+            )
+        self._simulate(circuit, batch, state)
+        if batch.handle.program.observable:
+            return None, circuit.mean(state, partial(self._check, batch))
+        if not circuit.measures:
+            return {circuit.labels[0]: 1.0}, None
+        probabilities = cleaned(circuit.marginal(_weights(state)))
+        outcomes = probabilities.nonzero()[0]
+        _refuse_too_many(len(outcomes), circuit.bits + _REAL_BYTES)
+        return dict(zip(circuit.labels.of(outcomes.tolist()), probabilities[outcomes].tolist(), strict=True)), None
+
+    def _simulate(self, circuit: QulacsCircuit, batch: Batch, state: Any) -> None:
+        """Bring the state to the end of a circuit without collapses."""
+        state.set_zero_state()
+        for number, span in enumerate(circuit.steps):
+            if number:
+                self._check(batch)
+            circuit.apply(state, span)  # type: ignore[arg-type]  # no collapses here
 
     def _sample(self, circuit: QulacsCircuit, batch: Batch, state: Any) -> tuple[dict[str, int], list[str] | None]:
         """All measurements at the end: simulate once, then draw."""
@@ -118,11 +200,7 @@ class QulacsDriver:
         if not circuit.measures:
             label = labels[0]
             return {label: shots}, [label] * shots if batch.raw else None
-        state.set_zero_state()
-        for number, span in enumerate(circuit.steps):
-            if number:
-                self._check(batch)
-            circuit.apply(state, span)  # type: ignore[arg-type]  # no collapses here
+        self._simulate(circuit, batch, state)
         draw = self._sampler.draw(circuit.marginal(_weights(state)), shots)
         _refuse_too_many(len(draw.outcomes), circuit.bits)
         counts = dict(zip(labels.of(draw.outcomes.tolist()), draw.counts.tolist(), strict=True))
@@ -194,10 +272,10 @@ class QulacsDriver:
             raise CircuitRejected(f"it acts on {len(arranged.qubits)} qubits; this emulator takes {self._max_qubits}")
         circuit = QulacsCircuit(handle.program, arranged)
         self._compiled[handle] = circuit
-        self._operations += len(handle.program.operations)
+        self._operations += _size(circuit)
         while len(self._compiled) > _KEPT_PROGRAMS or self._operations > _KEPT_OPERATIONS:
-            oldest, _ = self._compiled.popitem(last=False)
-            self._operations -= len(oldest.program.operations)
+            _, oldest = self._compiled.popitem(last=False)
+            self._operations -= _size(oldest)
         return circuit
 
     def _state(self, qubits: int) -> Any:
@@ -221,6 +299,15 @@ class QulacsDriver:
         if self._interrupted:
             raise BackendFailed("the execution was interrupted")
         batch.check_deadline()
+
+
+def _size(circuit: QulacsCircuit) -> int:
+    return len(circuit.program.operations) + len(circuit.program.observable)
+
+
+def _column(kind: str, numbers: Any) -> bytes:
+    """A column of a table, little-endian."""
+    return np.asarray(numbers).astype(f"<{kind}", copy=False).tobytes()
 
 
 def _weights(state: Any) -> Weights:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from qulacs import ParametricQuantumCircuit, QuantumGateBase, QuantumGateMatrix, gate
+from qulacs import Observable, ParametricQuantumCircuit, QuantumGateBase, QuantumGateMatrix, gate
 
 from hybrid_runtime.quantum import matrices
 from hybrid_runtime.quantum.measurement import Collapse, Plan
+from hybrid_runtime.quantum.pauli import Observer, Term, reduced
 from hybrid_runtime.quantum.sampling import Marginal, labels
+from hybrid_runtime.quantum.statevectors import StateVectors, fits
 
 if TYPE_CHECKING:
     from array import array
@@ -22,6 +25,8 @@ _TURN = -1.0
 
 # What one call into Qulacs may do before interrupts and deadlines are looked at: amplitudes times gates.
 _WORK_PER_CALL = 1 << 27
+# Up to here many rows are quicker together than one by one: measured, with 10 to 60 gates.
+_MANY_QUBITS = 6
 
 _FIXED: dict[str, Callable[..., QuantumGateBase]] = {
     "H": gate.H,
@@ -62,9 +67,11 @@ class QulacsCircuit:
         measures: Whether anything is measured at the end.
         collapses: How often the state may split.
         bits: Width of the register.
+        program: What was compiled.
     """
 
     def __init__(self, program: Program, plan: Plan) -> None:
+        self.program = program
         self.qubits = len(plan.qubits)
         self.bits = program.bits
         self.collapses = plan.collapses
@@ -79,6 +86,29 @@ class QulacsCircuit:
             else:
                 self._add_stage(stage)
         self._read_out(plan)
+        self._terms = reduced(program.observable, self._index)
+        self._observables = _observables([term for term in self._terms if term.letters], self.qubits)
+        self._constant = sum(term.coefficient for term in self._terms if not term.letters)
+        gates = [gate for stage in plan.stages if isinstance(stage, tuple) for gate in stage]
+        self._gates = gates if not self.collapses and self.qubits <= _MANY_QUBITS and fits(gates) else None
+
+    @cached_property
+    def many(self) -> StateVectors | None:
+        """What simulates many rows together; None where it cannot or would not be quicker."""
+        return None if self._gates is None else StateVectors(self.qubits, self._gates, self._index)
+
+    @cached_property
+    def observer(self) -> Observer:
+        """What takes the means of the observable in many states."""
+        return Observer(self._terms, self.qubits)
+
+    def mean(self, state: Any, check: Callable[[], None]) -> float:
+        """The mean of the observable in a state; `check` is called now and then."""
+        total = self._constant
+        for observable in self._observables:
+            check()
+            total += observable.get_expectation_value(state)
+        return total
 
     def bind(self, values: array[float], start: int) -> None:
         """Take the row's parameters, which begin at `values[start]`."""
@@ -147,6 +177,18 @@ class QulacsCircuit:
 
     def _places(self, operation: Operation) -> list[int]:
         return [self._index[qubit] for qubit in operation.qubits]
+
+
+def _observables(terms: list[Term], qubits: int) -> list[Observable]:
+    """The terms in pieces, each as much work as one call may be."""
+    most = max(_WORK_PER_CALL >> qubits, 1)
+    pieces = []
+    for start in range(0, len(terms), most):
+        piece = Observable(max(qubits, 1))
+        for coefficient, letters in terms[start : start + most]:
+            piece.add_operator(coefficient, " ".join(f"{letter} {qubit}" for qubit, letter in letters))
+        pieces.append(piece)
+    return pieces
 
 
 def _matrix_gate(name: str, places: list[int], params: Sequence[float]) -> QuantumGateBase:

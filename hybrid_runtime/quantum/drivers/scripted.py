@@ -146,18 +146,27 @@ class NullDriver:
     """
 
     def __init__(self, *, capabilities: Mapping[str, Any] | None = None) -> None:
-        self._capabilities = _capabilities("null", capabilities)
+        self._capabilities = _capabilities("null", {"exact": True, "observables": True} | dict(capabilities or {}))
 
     def capabilities(self) -> Capabilities:
         """As configured."""
         return self._capabilities
 
     def execute(self, batch: Batch) -> list[ResultData]:
-        """All shots on the register 0."""
+        """All shots on the register 0; exactly, all qubits in |0>."""
         zeros = "0" * batch.handle.program.bits
         shots = batch.shots
+        if not shots:
+            return self._exactly(batch, zeros)
         raw = [zeros] * shots if batch.raw else None
         return [ResultData({zeros: shots}, shots, 0.0, seed, raw) for seed in batch.seeds]
+
+    def _exactly(self, batch: Batch, zeros: str) -> list[ResultData]:
+        observable = batch.handle.program.observable
+        value = sum((coefficient for coefficient, letters in observable if not set(letters) - {"I", "Z"}), 0.0)
+        if observable:
+            return [ResultData({}, 0, 0.0, seed, value=value) for seed in batch.seeds]
+        return [ResultData({}, 0, 0.0, seed, probabilities={zeros: 1.0}) for seed in batch.seeds]
 
     def interrupt(self) -> None:
         """Nothing runs long enough to interrupt."""

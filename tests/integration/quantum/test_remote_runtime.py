@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import struct
+from math import cos, sin
 from pathlib import Path
 
 import msgspec
@@ -22,11 +24,11 @@ from hybrid_runtime.protocol.messages import (
     Executed,
     Failure,
     Forget,
-    ResultData,
     Withdraw,
     encode,
 )
 from hybrid_runtime.protocol.remote import RemoteChannel
+from hybrid_runtime.protocol.results import decode_results
 from hybrid_runtime.protocol.sessions import Attach, Attached, BackendState
 from hybrid_runtime.protocol.status import StatusReader
 
@@ -36,7 +38,7 @@ SCRIPT = [{"00": 1}, {"00": 2}, {"00": 3}, {"00": 4}]
 
 def results(answer):
     assert isinstance(answer, Executed), answer
-    return msgspec.msgpack.decode(answer.items, type=list[ResultData])
+    return decode_results(answer.items)
 
 
 def counts(answer):
@@ -260,7 +262,7 @@ def test_more_than_a_message_holds_is_refused_and_the_client_goes_on(server, cal
     ("message", "kind"),
     [
         (Execute(1, [CircuitCall(9, 1)], 0, 60.0), "ProtocolError"),
-        (Execute(1, [CircuitCall(1, 0)], 0, 60.0), "CircuitRejected"),
+        (Execute(1, [CircuitCall(1, -1)], 0, 60.0), "CircuitRejected"),
         (Execute(1, [CircuitCall(1, 1)], 0, float("nan")), "ProtocolError"),
     ],
 )
@@ -365,3 +367,13 @@ def test_its_driver_does_not_outlive_it(server):
     ended, _, _ = select.select([pidfd], [], [], PATIENCE_S)
     os.close(pidfd)
     assert ended
+
+
+def test_exact_results_and_batches_come_back(server, caller):
+    client = caller(server("qulacs"))
+    client.send(Define(2, Program(1, 0, 1, (Operation("Ry", (0,), (0,)),), ((2.0, "Z"), (1.0, "X")))))
+    angles = struct.pack("<20d", *(0.1 * row for row in range(20)))
+    client.send(Execute(1, [CircuitCall(2, 0, 20, angles), CircuitCall(1, 0)], 7, 60.0))
+    *values, exact = decode_results(client.next().items)
+    assert [one.value for one in values] == pytest.approx([2 * cos(0.1 * row) + sin(0.1 * row) for row in range(20)])
+    assert exact.probabilities == pytest.approx({"00": 0.5, "11": 0.5})

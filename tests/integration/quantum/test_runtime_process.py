@@ -9,7 +9,6 @@ import sys
 from math import sqrt
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from hybrid_runtime.errors import ChannelClosed
@@ -21,12 +20,12 @@ from hybrid_runtime.protocol.messages import (
     Executed,
     Failure,
     FromQuantum,
-    ResultData,
     Serving,
     decode,
     decoder,
     encode,
 )
+from hybrid_runtime.protocol.results import decode_results
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 PATIENCE_S = 60.0
@@ -105,7 +104,7 @@ def test_it_runs_circuits_on_the_emulator(start):
     answer = runtime.next()
     assert isinstance(answer, Executed)
     assert (answer.request, answer.shots) == (5, 100_000)
-    (result,) = msgspec.msgpack.decode(answer.items, type=list[ResultData])
+    (result,) = decode_results(answer.items)
     assert result.counts.keys() == {"00", "11"}
     assert abs(result.counts["11"] - 50_000) <= 5 * sqrt(100_000 / 4)
 
@@ -115,7 +114,7 @@ def test_two_processes_give_the_same_counts_for_the_same_seed(start):
     for _ in range(2):
         runtime = start("qulacs")
         runtime.ask(rows=3)
-        answers.append([item.counts for item in msgspec.msgpack.decode(runtime.next().items, type=list[ResultData])])
+        answers.append([item.counts for item in decode_results(runtime.next().items)])
     assert answers[0] == answers[1]
 
 
@@ -136,7 +135,7 @@ def test_a_malformed_message_does_not_end_it(start):
 def test_a_large_answer_arrives_whole(start):
     runtime = start()
     runtime.ask(rows=90_000)
-    assert len(msgspec.msgpack.decode(runtime.next().items, type=list[ResultData])) == 90_000
+    assert len(decode_results(runtime.next().items)) == 90_000
 
 
 def test_broken_framing_ends_it(start):

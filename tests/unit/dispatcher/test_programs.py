@@ -6,6 +6,7 @@ import itertools
 import math
 import struct
 
+import msgspec
 import pytest
 
 from hybrid_runtime.dispatcher import programs as module
@@ -110,7 +111,8 @@ def test_programs_are_bounded_in_size(monkeypatch):
         ([CircuitCall(3, 10, 0, b"")], CircuitRejected, "1 to 100000 circuits"),
         ([CircuitCall(3, 10, -1, b"")], CircuitRejected, "1 to 100000 circuits"),
         ([call(3, rows=MAX_CIRCUITS_PER_STEP), call(3)], CircuitRejected, "1 to 100000 circuits"),
-        ([call(3, shots=0)], CircuitRejected, "takes 1 to 10000"),
+        ([call(3, shots=-1)], CircuitRejected, "takes 1 to 10000"),
+        ([call(3, shots=0)], CircuitRejected, "does not compute exact probabilities: name a number of shots"),
         ([call(3, shots=1 << 62)], CircuitRejected, "takes 1 to 10000"),
         ([call(3, angle=math.nan)], CircuitRejected, "not a finite number"),
         ([call(3, angle=-math.inf)], CircuitRejected, "not a finite number"),
@@ -130,3 +132,34 @@ def test_numbers_whose_sum_no_float_can_hold_are_still_numbers():
     programs.define(make_step(1, programs=[(3, program)]))
     calls, _ = programs.calls(make_step(1, calls=[CircuitCall(3, 10, 1, struct.pack("<2d", 1.7e308, 1.7e308))]))
     assert len(calls) == 1
+
+
+def exact_on(**abilities: bool) -> Programs:
+    return Programs(msgspec.structs.replace(BACKEND, **abilities), itertools.count(1000).__next__)
+
+
+OBSERVED = Program(1, 0, 1, (Operation("Rx", (0,), (0,)),), ((1.0, "Z"),))
+
+
+@pytest.mark.parametrize(
+    ("abilities", "calls", "why"),
+    [
+        ({}, [call(4, shots=0)], "does not evaluate observables: measure each term with shots"),
+        ({"exact": True}, [call(4, shots=0)], "does not evaluate observables"),
+        ({"observables": True}, [call(3, shots=0)], "does not compute exact probabilities"),
+        ({"observables": True}, [call(4, shots=5)], "without shots, not with 5"),
+        ({"exact": True, "raw": True}, [CircuitCall(3, 0, 1, bytes(8), raw=True)], "no shots that could be given raw"),
+    ],
+)
+def test_exact_results_are_refused_where_the_backend_has_none(abilities, calls, why):
+    programs = exact_on(**abilities)
+    programs.define(make_step(1, programs=[(3, PROGRAM), (4, OBSERVED)]))
+    with pytest.raises(CircuitRejected, match=why):
+        programs.calls(make_step(1, calls=calls))
+
+
+def test_exact_results_take_no_shots():
+    programs = exact_on(exact=True, observables=True)
+    programs.define(make_step(1, programs=[(3, PROGRAM), (4, OBSERVED)]))
+    calls, shots = programs.calls(make_step(1, calls=[call(3, shots=0, rows=2), call(4, shots=0)]))
+    assert ([one.shots for one in calls], shots) == ([0, 0], 0)

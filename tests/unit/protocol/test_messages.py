@@ -20,6 +20,7 @@ from hybrid_runtime.protocol.messages import (
     Ready,
     ReceivedResults,
     ResultData,
+    ResultItem,
     Results,
     Step,
     Stop,
@@ -56,7 +57,7 @@ def test_a_job_arrives_with_its_limits_and_its_backend():
 
 
 def test_results_pass_the_dispatcher_without_being_decoded():
-    items = [ResultData({"0": 3}, 3, 0.5, 7)]
+    items: list[ResultItem] = [ResultData({"0": 3}, 3, 0.5, 7)]
     raw = decode(decoder(Results), encode(ReceivedResults(1, items)))
     assert decode(TO_WORKER, encode(Results(1, raw.items))) == ReceivedResults(1, items)
 

@@ -15,6 +15,7 @@ from scipy.linalg import block_diag, expm
 
 from hybrid_runtime.program import Operation, Program
 from hybrid_runtime.protocol.messages import ResultData
+from hybrid_runtime.protocol.results import each
 from hybrid_runtime.quantum.driver import Batch, ProgramHandle, QuantumDriver
 from hybrid_runtime.quantum.waiting import Pause
 
@@ -148,7 +149,7 @@ def run_one(batch):
     """Run one row on a driver."""
 
     def run(driver: QuantumDriver, program: Program, shots=1024, **words) -> ResultData:
-        (result,) = driver.execute(batch(program, shots, **words))
+        (result,) = each(driver.execute(batch(program, shots, **words)))
         return result
 
     return run

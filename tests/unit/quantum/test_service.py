@@ -21,12 +21,14 @@ from hybrid_runtime.protocol.messages import (
     Forget,
     FromQuantum,
     ResultData,
+    ResultTable,
     Serving,
     decode,
     decoder,
     derive_seed,
     encode,
 )
+from hybrid_runtime.protocol.results import decode_results
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.quantum.drivers.scripted import NullDriver, ScriptedDriver
 from hybrid_runtime.quantum.service import serve
@@ -56,7 +58,7 @@ class Peer:
     def results(self, *calls, **words):
         answer = self.execute(*calls, **words)
         assert isinstance(answer, Executed), answer
-        return msgspec.msgpack.decode(answer.items, type=list[ResultData])
+        return decode_results(answer.items)
 
     def failure(self, *calls, **words):
         answer = self.execute(*calls, **words)
@@ -130,7 +132,7 @@ def test_each_row_of_each_call_is_answered_in_order(serving, ladder):
     calls = [CircuitCall(7, 10, 2, struct.pack("<2d", 0.5, 1.5)), CircuitCall(7, 20, 1, struct.pack("<d", 2.5))]
     answer = peer.execute(*calls)
     assert answer.shots == 6
-    items = msgspec.msgpack.decode(answer.items, type=list[ResultData])
+    items = decode_results(answer.items)
     assert [item.counts for item in items] == [{"0": 1}, {"1": 2}, {"0": 3}]
     assert [(call.values, call.shots) for call in driver.calls] == [([0.5], 10), ([1.5], 10), ([2.5], 20)]
 
@@ -177,7 +179,7 @@ def test_raw_shots_come_when_asked_for(null):
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        pytest.param(CircuitCall(1, 0), "takes 1 to 1000 shots, not 0", id="no shots"),
+        pytest.param(CircuitCall(1, -1), "takes 1 to 1000 shots, not -1", id="fewer shots than none"),
         pytest.param(CircuitCall(1, 1001), "takes 1 to 1000 shots, not 1001", id="too many shots"),
         pytest.param(CircuitCall(1, 5, 0), "1 to 100000 circuits", id="no rows"),
         pytest.param(CircuitCall(1, 5, -1), "1 to 100000 circuits", id="fewer rows than none"),
@@ -351,3 +353,50 @@ class Giving(NullDriver):
 
     def execute(self, batch):
         return self._rows
+
+
+# ------------------------------------------------------------------ exact results, and many rows in one item
+
+
+def test_exact_results_come_from_a_backend_that_has_them(serving, bell):
+    peer = serving(NullDriver())
+    peer.define(1, bell)
+    peer.define(2, Program(2, 0, 0, bell.operations[:2], ((0.5, "ZZ"), (2.0, "XI"), (0.25, "II"))))
+    exact, value = peer.results(CircuitCall(1, 0), CircuitCall(2, 0))
+    assert (exact.counts, exact.probabilities, exact.shots_done) == ({}, {"00": 1.0}, 0)
+    assert (value.counts, value.value) == ({}, 0.75)
+
+
+def test_exact_results_are_refused_by_a_backend_that_has_none(serving, bell):
+    peer = serving(scripted({"00": 5}))
+    peer.define(1, bell)
+    peer.define(2, Program(2, 0, 0, bell.operations[:2], ((0.5, "ZZ"),)))
+    assert "does not compute exact probabilities" in peer.failure(CircuitCall(1, 0)).error.text
+    assert "does not evaluate observables" in peer.failure(CircuitCall(2, 0)).error.text
+    assert peer.results(CircuitCall(1, 5))
+
+
+TABLE = ResultTable(struct.pack("<3I", 1, 2, 3), 5, 0.5, ["00"], struct.pack("<3I", 5, 5, 5))
+
+
+def test_a_driver_may_give_many_rows_in_one_item(serving, bell):
+    peer = serving(Giving([TABLE, ResultData({"00": 5}, 5, 0.5, 4)]))
+    peer.define(1, bell)
+    answer = peer.execute(CircuitCall(1, 5, 4))
+    assert (answer.shots, answer.duration_s) == (20, 2.0)
+    assert [result.seed for result in decode_results(answer.items)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("rows", "table", "why"),
+    [
+        (2, TABLE, "for 2 rows it gave"),
+        (4, TABLE, "for 4 rows it gave 3"),
+        (3, ResultTable(b"", 5, 0.5), "for 3 rows it gave"),
+        (3, msgspec.structs.replace(TABLE, counts=b"1234"), "not of one length"),
+    ],
+)
+def test_a_driver_whose_table_is_not_of_its_rows_has_failed(serving, bell, rows, table, why):
+    peer = serving(Giving([table]))
+    peer.define(1, bell)
+    assert why in peer.failure(CircuitCall(1, 5, rows)).error.text

@@ -16,6 +16,7 @@ import zmq
 from hybrid_runtime.circuit import Circuit
 from hybrid_runtime.errors import CircuitRejected
 from hybrid_runtime.languages.compiler import Compiler
+from hybrid_runtime.protocol.results import each
 from hybrid_runtime.quantum.driver import Batch, ProgramHandle
 from hybrid_runtime.quantum.drivers import registry
 
@@ -61,7 +62,7 @@ class ControlSoftware:
         values = array("d", compiled.values)
         shots, raw = payload["number_of_shots"], payload["include_raw_data"]
         handle = ProgramHandle(compiled.program)
-        (result,) = self._emulator.execute(Batch(handle, shots, [7], values, raw, time.monotonic() + 60))
+        (result,) = each(self._emulator.execute(Batch(handle, shots, [7], values, raw, time.monotonic() + 60)))
         return {"job_id": payload["job_id"], "results": result.counts} | ({"raw_data": result.raw} if raw else {})
 
     def _check_lock(self, session: str) -> None:

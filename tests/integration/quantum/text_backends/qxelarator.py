@@ -8,6 +8,7 @@ from array import array
 from hybrid_runtime.circuit import Circuit
 from hybrid_runtime.errors import CircuitRejected
 from hybrid_runtime.languages.compiler import Compiler
+from hybrid_runtime.protocol.results import each
 from hybrid_runtime.quantum.driver import Batch, ProgramHandle
 from hybrid_runtime.quantum.drivers import registry
 
@@ -48,5 +49,5 @@ def execute_string(text: str, iterations: int = 1) -> SimulationResult | Simulat
     values = array("d", compiled.values)
     handle = ProgramHandle(compiled.program)
     batch = Batch(handle, iterations, [next(_seeds)], values, False, time.monotonic() + 60)
-    (result,) = _emulator.execute(batch)
+    (result,) = each(_emulator.execute(batch))
     return SimulationResult(iterations, result.counts)

@@ -91,3 +91,16 @@ def test_options_out_of_range_are_refused(options):
 def test_an_unknown_inner_driver_is_named():
     with pytest.raises(BackendUnknown, match="quacks"):
         PacedDriver(inner="quacks")
+
+
+def test_a_device_has_no_exact_results_whatever_computes_them(paced):
+    capabilities = paced().capabilities()
+    assert (capabilities.exact, capabilities.observables) == (False, False)
+
+
+def test_rows_that_were_computed_together_come_one_by_one(batch, ladder):
+    driver = PacedDriver(inner="qulacs", shot_s=0.0)
+    seeds = range(20)
+    results = list(driver.execute(batch(ladder(2), 10, seeds=seeds, values=[0.1] * 40)))
+    driver.close()
+    assert [(result.shots_done, result.seed) for result in results] == [(10, seed) for seed in seeds]

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import threading
-from math import pi, sqrt
+from array import array
+from collections import Counter
+from math import inf, pi, sqrt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid_runtime.errors import BackendFailed, BackendTimeout, CircuitRejected, InvalidInput
 from hybrid_runtime.program import GATES, Operation, Program, check_program
 from hybrid_runtime.protocol.messages import derive_seed
-from hybrid_runtime.quantum.driver import ProgramHandle
+from hybrid_runtime.protocol.results import each
+from hybrid_runtime.quantum.driver import Batch, ProgramHandle
 from hybrid_runtime.quantum.drivers import qulacs
 from hybrid_runtime.quantum.drivers.qulacs import QulacsDriver
 from hybrid_runtime.quantum.drivers.qulacs_circuit import QulacsCircuit
@@ -239,7 +242,7 @@ def test_a_deadline_in_the_past_is_a_timeout(driver, run_one, bell):
 
 
 def test_an_interrupt_between_rows_ends_the_batch(driver, batch, bell):
-    rows = iter(driver.execute(batch(bell, seeds=range(1000))))
+    rows = iter(driver.execute(batch(bell, seeds=range(20_000))))
     next(rows)
     driver.interrupt()
     with pytest.raises(BackendFailed, match="interrupted"):
@@ -304,3 +307,145 @@ def test_the_programs_used_longest_ago_are_compiled_anew(batch, bell, monkeypatc
     for index in (0, 1, 2, 0, 3, 0, 1):
         list(driver.execute(batch(handles[index])))
     assert len(compiled) == 5
+
+
+# ------------------------------------------------------------------ exact results
+
+
+def exactly(driver, program, values=()):
+    """One row without shots."""
+    handle = ProgramHandle(program)
+    (result,) = driver.execute(Batch(handle, 0, [1], array("d", values), False, inf))
+    return result
+
+
+def at_its_end(program):
+    """The same program with its measurements and resets left out, but that of all qubits at the end."""
+    gates = tuple(operation for operation in program.operations if operation.name not in ("measure", "reset"))
+    return Program(3, 3, 3, (*gates, *(measure(qubit, qubit) for qubit in range(3))))
+
+
+@given(program=programs())
+def test_exact_probabilities_of_any_program_are_those_of_the_gates_definitions(driver, reference, program):
+    whole = at_its_end(program)
+    found = exactly(driver, whole, PARAMETERS)
+    assert (found.counts, found.shots_done) == ({}, 0)
+    assert found.probabilities == pytest.approx(
+        {key: p for key, p in reference.distribution(whole, PARAMETERS).items() if key in found.probabilities}
+    )
+    assert sum(found.probabilities.values()) == pytest.approx(1.0)
+
+
+TERMS = ((0.5, "ZIX"), (-0.25, "YYZ"), (1.5, "III"), (0.75, "XIX"), (2.0, "ZZZ"), (0.1, "IYI"))
+
+
+@given(program=programs())
+def test_values_of_observables_are_those_of_the_matrices(driver, reference, program):
+    gates = at_its_end(program).operations[:-3]
+    state = reference.zero(3)
+    for operation in gates:
+        if operation.name != "barrier":
+            state = reference.apply(operation, state, PARAMETERS)
+    expected = 0.0
+    for coefficient, letters in TERMS:
+        image = state
+        for qubit, letter in enumerate(reversed(letters)):
+            image = reference.apply(gate(letter, qubit), image)
+        expected += coefficient * (state.conj() * image).sum().real
+    assert exactly(driver, Program(3, 0, 3, gates, TERMS), PARAMETERS).value == pytest.approx(expected, abs=1e-12)
+
+
+def test_exact_results_of_qubits_without_gates_are_those_of_zero(driver):
+    assert exactly(driver, Program(40, 1, 0, (measure(39, 0),))).probabilities == {"0": 1.0}
+    assert exactly(driver, Program(40, 0, 0, (), ((2.0, "Z" * 40), (3.0, "X" + "I" * 39)))).value == 2.0
+    assert exactly(driver, Program(40, 0, 0, (gate("X", 39),), ((2.0, "Z" * 40),))).value == -2.0
+
+
+def test_exact_probabilities_after_a_measurement_in_the_middle_are_refused(driver):
+    program = Program(1, 2, 0, (gate("H", 0), measure(0, 0), gate("H", 0), measure(0, 1)))
+    with pytest.raises(CircuitRejected, match="in the middle"):
+        exactly(driver, program)
+
+
+def test_more_probabilities_than_a_message_holds_are_refused(driver, monkeypatch, ladder):
+    monkeypatch.setattr(qulacs, "MAX_MESSAGE_BYTES", 1000)
+    with pytest.raises(CircuitRejected, match="different outcomes"):
+        exactly(driver, ladder(10), [0.3] * 10)
+
+
+# ------------------------------------------------------------------ many rows together
+
+MANY = 50
+
+
+def rows_of(driver, program, shots, rows=MANY, raw=False):
+    """The results of many rows, and of each of them alone."""
+    handle = ProgramHandle(program)
+    seeds = [derive_seed(5, row) for row in range(rows)]
+    values = array("d", [0.1 + 0.07 * number for number in range(rows * program.slots)])
+    together = list(driver.execute(Batch(handle, shots, seeds, values, raw, inf)))
+    alone = []
+    for row, seed in enumerate(seeds):
+        of_row = values[row * program.slots : (row + 1) * program.slots]
+        alone += driver.execute(Batch(handle, shots, [seed], of_row, raw, inf))
+    return together, alone
+
+
+@pytest.mark.parametrize("qubits", [1, 4, 6])
+@pytest.mark.parametrize("shots", [1, 100, 100_000])
+def test_many_rows_together_give_the_counts_of_each_alone(driver, ladder, qubits, shots):
+    together, alone = rows_of(driver, ladder(qubits), shots)
+    assert [(one.counts, one.seed) for one in each(together)] == [(one.counts, one.seed) for one in alone]
+
+
+@given(program=programs())
+@settings(max_examples=30)
+def test_many_rows_of_any_program_give_the_counts_of_each_alone(driver, program):
+    together, alone = rows_of(driver, program, 100, rows=10)
+    assert [one.counts for one in each(together)] == [one.counts for one in alone]
+
+
+def test_many_rows_together_follow_their_distribution(driver, reference, agrees, ladder):
+    handle = ProgramHandle(ladder(3))
+    values = [0.3, 1.1, 2.0]
+    batch = Batch(handle, 100, [derive_seed(8, row) for row in range(2000)], array("d", values * 2000), False, inf)
+    (table,) = driver.execute(batch)
+    total: Counter[str] = Counter()
+    for one in each([table]):
+        assert sum(one.counts.values()) == 100
+        total.update(one.counts)
+    assert agrees(dict(total), reference.distribution(ladder(3), values))
+
+
+@pytest.mark.parametrize("marked", [(0, 2), (1,), (3, 0, 1)])
+def test_many_rows_together_show_the_bits_that_were_measured(driver, ladder, marked):
+    plain = ladder(4)
+    measurements = tuple(measure(qubit, bit) for bit, qubit in enumerate(marked))
+    program = Program(4, len(marked) + 1, 4, (*plain.operations[:-4], *measurements))
+    together, alone = rows_of(driver, program, 1000)
+    assert [one.counts for one in each(together)] == [one.counts for one in alone]
+
+
+def test_exact_results_of_many_rows_together_are_those_of_each_alone(driver, ladder):
+    plain = ladder(4)
+    together, alone = rows_of(driver, plain, 0)
+    for one, other in zip(each(together), alone, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities)
+    observed = Program(4, 0, 4, plain.operations[:-4], ((0.5, "ZZZZ"), (0.25, "XIYX"), (2.0, "IIII")))
+    together, alone = rows_of(driver, observed, 0)
+    assert [one.value for one in each(together)] == pytest.approx([one.value for one in alone])
+
+
+def test_rows_with_raw_shots_are_not_put_together(driver, ladder):
+    together, alone = rows_of(driver, ladder(2), 100, rows=10, raw=True)
+    assert together[0].raw == alone[0].raw
+    assert len(together) == 10
+
+
+def test_an_axis_that_has_no_direction_is_refused_by_its_row(driver):
+    program = Program(1, 1, 1, (gate("Rn", 0, params=(0, 0.0, 0.0, 0.5, 0.0)), measure(0, 0)))
+    batch = Batch(ProgramHandle(program), 10, list(range(20)), array("d", [1.0] * 7 + [0.0] * 13), False, inf)
+    results = driver.execute(batch)
+    assert len([next(results) for _ in range(7)]) == 7
+    with pytest.raises(CircuitRejected, match="axis"):
+        next(results)

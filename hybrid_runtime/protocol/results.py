@@ -1,0 +1,97 @@
+"""Results as they travel, row by row: what a `ResultTable` holds, and how to read a list of both kinds of items."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hybrid_runtime.errors import ProtocolError
+from hybrid_runtime.protocol.messages import ResultData, ResultItem, ResultTable
+from hybrid_runtime.result import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SEED = COUNT = "I"
+REAL = "d"
+_SWAP = sys.byteorder == "big"  # numbers travel as little-endian
+
+_decode = msgspec.msgpack.Decoder(list[ResultItem]).decode
+
+
+def numbers(kind: str, data: bytes) -> array[Any]:
+    """A column as numbers of the kind `SEED`, `COUNT` or `REAL`."""
+    found: array[Any] = array(kind, data)
+    if _SWAP:
+        found.byteswap()
+    return found
+
+
+class Table:
+    """A `ResultTable` whose columns can be read.
+
+    Raises:
+        ProtocolError: the columns are not of one length.
+
+    Attributes:
+        seeds: One a row.
+        values: One a row; None where the program has no observable.
+        counts: The counts of each row.
+        probabilities: The exact probabilities of each row; None where they were not asked for.
+    """
+
+    def __init__(self, table: ResultTable) -> None:
+        check_table(table)
+        self.seeds: list[int] = numbers(SEED, table.seeds).tolist()
+        self.values: list[float] | None = numbers(REAL, table.values).tolist() or None
+        counts, exact = numbers(COUNT, table.counts), numbers(REAL, table.probabilities)
+        self.counts: Rows[int] = Rows(table.labels if counts else (), counts)
+        self.probabilities: Rows[float] | None = Rows(table.labels, exact) if exact else None
+
+
+def check_table(table: ResultTable) -> None:
+    """Refuse a table whose columns are not of one length.
+
+    Raises:
+        ProtocolError: they are not.
+    """
+    rows, width = len(table.seeds) // 4, len(table.labels)
+    sizes = [len(table.seeds), len(table.counts), len(table.probabilities), len(table.values)]
+    allowed = [(4 * rows,), (0, 4 * rows * width), (0, 8 * rows * width), (0, 8 * rows)]
+    if any(size not in sizes for size, sizes in zip(sizes, allowed, strict=True)):
+        raise ProtocolError("the columns of a table of results are not of one length")
+
+
+def rows_of(item: ResultItem) -> int:
+    """How many rows an item answers."""
+    return len(item.seeds) // 4 if isinstance(item, ResultTable) else 1
+
+
+def each(items: Iterable[ResultItem]) -> Iterator[ResultData]:
+    """The results of all rows, one by one.
+
+    Raises:
+        ProtocolError: a table is not one.
+    """
+    for item in items:
+        if isinstance(item, ResultData):
+            yield item
+            continue
+        table = Table(item)
+        for row, seed in enumerate(table.seeds):
+            exact = None if table.probabilities is None else table.probabilities.row(row)
+            value = None if table.values is None else table.values[row]
+            yield ResultData(table.counts.row(row), item.shots_done, item.duration_s, seed, None, exact, value)
+
+
+def decode_results(items: bytes | msgspec.Raw) -> list[ResultData]:
+    """The results of all rows of an encoded list of items.
+
+    Raises:
+        ProtocolError: a table in it is not one.
+        msgspec.DecodeError: it is no such list.
+    """
+    return list(each(_decode(items)))
