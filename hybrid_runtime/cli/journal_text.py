@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,7 +127,7 @@ def _fields(record: Record) -> dict[str, Any]:
     if isinstance(record, Stepped):
         fields["results"] = [msgspec.structs.asdict(item) for item in decode_results(fields.pop("items"))]
     if isinstance(record, Stepped | Turned):
-        fields["request"] = [_call(call) for call in decode_canonical(record.request)]
+        fields["request"] = [call.to_dict() for call in decode_canonical(record.request)]
     if isinstance(record, Began):
         fields["parameters"] = decode_value(record.parameters)
     if isinstance(record, Over):
@@ -137,11 +136,6 @@ def _fields(record: Record) -> dict[str, Any]:
         fields["hash"] = record.hash.hex()
     plain = {name: msgspec.to_builtins(value) if _is_struct(value) else value for name, value in fields.items()}
     return {name: to_json(value) for name, value in plain.items()}
-
-
-def _call(call: Any) -> dict[str, Any]:
-    values = struct.unpack(f"<{len(call.values) // 8}d", call.values)
-    return {"program": call.program.hex(), "shots": call.shots, "rows": call.rows, "values": list(values)}
 
 
 def _is_struct(value: Any) -> bool:

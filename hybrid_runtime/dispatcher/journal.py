@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 JOURNAL_VERSION = 1
 HEADER = b"HYBRIDJ" + bytes([JOURNAL_VERSION])
-_FRAME = struct.Struct("<HII")
-_MARK = 0x4A51
-_MARK_BYTES = struct.pack("<H", _MARK)
+FRAME = struct.Struct("<HII")
+MARK = 0x4A51
+_MARK_BYTES = struct.pack("<H", MARK)
 _FIRST_SPACE = 256 * 1024
 _MOST_SPACE = 16 * 1024 * 1024
 MAX_RECORD_BYTES = 128 * 1024 * 1024
@@ -208,7 +208,7 @@ class Journal:
             self._grow(10 + size)
         # The frame's head goes in last: until then a reader sees the old end.
         self._map[start + 10 : end] = payload  # type: ignore[index]
-        self._map[start : start + 10] = _FRAME.pack(_MARK, size, _crc32(payload))  # type: ignore[index]
+        self._map[start : start + 10] = FRAME.pack(MARK, size, _crc32(payload))  # type: ignore[index]
         self._end = end
 
     def deliver(self) -> None:
@@ -341,11 +341,11 @@ def _frames(content: memoryview, path: Path) -> Iterator[tuple[int, int]]:
             raise JournalError(f"{path} is a journal of version {head[7]}; this release reads {JOURNAL_VERSION}")
         raise JournalError(f"{path} is not a journal")
     at = len(HEADER)
-    while at + _FRAME.size <= size:
-        mark, length, crc = _FRAME.unpack_from(content, at)
-        start = at + _FRAME.size
+    while at + FRAME.size <= size:
+        mark, length, crc = FRAME.unpack_from(content, at)
+        start = at + FRAME.size
         end = start + length
-        if mark != _MARK or end > size or _crc32(content[start:end]) != crc:
+        if mark != MARK or end > size or _crc32(content[start:end]) != crc:
             if _record_after(content, at + 1):
                 raise JournalError(f"{path} is corrupt at offset {at}: restore it from a copy")
             return
@@ -359,10 +359,10 @@ def _record_after(content: memoryview, at: int) -> bool:
     size = len(content)
     while True:
         at = data.find(_MARK_BYTES, at)  # type: ignore[attr-defined]
-        if at < 0 or at + _FRAME.size > size:
+        if at < 0 or at + FRAME.size > size:
             return False
-        _, length, crc = _FRAME.unpack_from(content, at)
-        start = at + _FRAME.size
+        _, length, crc = FRAME.unpack_from(content, at)
+        start = at + FRAME.size
         if 0 < length <= size - start and _crc32(content[start : start + length]) == crc:
             return True
         at += 1

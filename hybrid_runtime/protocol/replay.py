@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,6 +32,11 @@ class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rows: int
     values: bytes
     raw: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: `values` are the parameters of all rows, in order."""
+        values = struct.unpack(f"<{len(self.values) // 8}d", self.values)
+        return {"program": self.program.hex(), "shots": self.shots, "rows": self.rows, "values": list(values)}
 
 
 decode_canonical = msgspec.msgpack.Decoder(list[Request]).decode

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from hybrid_runtime.api.app import description
 from hybrid_runtime.cli.app import command
 from hybrid_runtime.errors import error_classes
 from hybrid_runtime.limits import Limits, StopReason
@@ -73,3 +75,20 @@ def test_command_line_page_names_every_command_and_option() -> None:
     options = {option for one in commands.values() for parameter in one.params for option in parameter.opts}
     assert [name for name in commands if f"## `qi-run {name}" not in page] == []
     assert [option for option in sorted(options) if option.startswith("--") and f"`{option}" not in page] == []
+
+
+def test_rest_api_page_has_every_operation_in_its_section() -> None:
+    page = (DOCS / "reference/rest-api.md").read_text()
+    missing = []
+    for path, operations in description()["paths"].items():
+        for method, operation in operations.items():
+            section = page.partition(f"### {operation['tags'][0].capitalize()}\n")[2].partition("\n#")[0]
+            if f"| `{operation['operationId']}` | `{method.upper()} {path}` | " not in section:
+                missing.append(operation["operationId"])
+    assert missing == []
+
+
+def test_rest_api_page_names_no_operation_that_is_not_there() -> None:
+    named = re.findall(r"^\| `(\w+)` \| `[A-Z]+ /", (DOCS / "reference/rest-api.md").read_text(), re.MULTILINE)
+    known = [one["operationId"] for operations in description()["paths"].values() for one in operations.values()]
+    assert sorted(named) == sorted(known)

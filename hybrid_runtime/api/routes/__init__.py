@@ -1,0 +1,1 @@
+"""One module for each resource; each has a `router`, and its operations look alike."""
