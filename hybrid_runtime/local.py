@@ -94,8 +94,13 @@ class LocalRuntime:
             command += ["--isolation", str(isolation)]
         if trace is not None:
             command += ["--trace", str(writable(trace))]
+        command += self._more_arguments()
         self._node = NodeProcess(command)
         self._restarts = 0
+
+    def _more_arguments(self) -> list[str]:
+        """For a runtime that is to be other than usual: what else its dispatcher is given."""
+        return []
 
     def submit(
         self,

@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=1)
     parser.add_argument("--isolation")
     parser.add_argument("--trace", type=Path)
+    parser.add_argument("--faults", type=str.encode)
     arguments = parser.parse_args()
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
@@ -54,7 +55,7 @@ def main() -> None:
         from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
         control = SeqPacketChannel.from_fd(arguments.fd)
-        _dispatcher(arguments.trace)(control, pool, quantum.channel).run()
+        _dispatcher(arguments.trace, arguments.faults)(control, pool, quantum.channel).run()
     # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
     # its client goes on with what is in the journals.
     remove_tree(str(arguments.root))
@@ -65,8 +66,16 @@ def scratch_of(root: Path, pid: int) -> Path:
     return root / f"node-{pid}"
 
 
-def _dispatcher(trace: Path | None) -> Callable[[SeqPacketChannel, Pool, SeqPacketChannel], Dispatcher]:
-    """The class that serves: another one when its work is to be traced, so that the usual one has no part in that."""
+def _dispatcher(
+    trace: Path | None, faults: bytes | None
+) -> Callable[[SeqPacketChannel, Pool, SeqPacketChannel], Dispatcher]:
+    """The class that serves: another one when its work is to be traced, or to break, so that the usual one has no part
+    in that.
+    """
+    if faults is not None:
+        from hybrid_runtime.dispatcher.breaking import BreakingDispatcher
+
+        return partial(BreakingDispatcher, plan=faults)
     if trace is None:
         from hybrid_runtime.dispatcher.loop import Dispatcher
 

@@ -8,6 +8,9 @@
         assert job.result().value == undisturbed
     assert faults.repeated(tmp_path / "ledger") == []
 
+    with faults.BreakingRuntime(faults=[faults.Fault(kind="kill", point="results", at=5)], folder=tmp_path) as runtime:
+        assert runtime.run("vqe.py", seed=1).value == undisturbed
+
 These are the faults by which the runtime itself is tested. They break real processes and sockets; nothing is patched.
 """
 
@@ -17,14 +20,36 @@ import os
 import signal
 import time
 from collections import Counter
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from hybrid_runtime.dispatcher.breaking import KINDS, POINTS, Fault, Plan
+from hybrid_runtime.errors import InvalidInput
+from hybrid_runtime.local import DEFAULT_BACKEND, LocalRuntime
 from hybrid_runtime.quantum.drivers.faulty import BEGUN, DONE
 from hybrid_runtime.testing.proxy import TcpProxy
 
-__all__ = ["Target", "TcpProxy", "driver", "executed", "kill", "pids", "repeated"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "KINDS",
+    "POINTS",
+    "BreakingRuntime",
+    "Fault",
+    "Target",
+    "TcpProxy",
+    "driver",
+    "executed",
+    "freeze",
+    "kill",
+    "pids",
+    "repeated",
+]
 
 _LOOK_AGAIN_S = 0.005
 
@@ -80,6 +105,57 @@ def kill(target: Target | str, below: int | None = None, *, patience_s: float = 
             continue  # it was quicker
         ended.append(pid)
     return ended
+
+
+@contextmanager
+def freeze(target: Target | str, below: int | None = None) -> Iterator[list[int]]:
+    """Stop the processes of this kind while it is entered, by SIGSTOP; those that are stopped.
+
+    To them no time has passed when they go on: so it is also what a jump of the clock looks like.
+    """
+    stopped = pids(target, below)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield stopped
+    finally:
+        for pid in stopped:
+            # It may have been killed meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+class BreakingRuntime(LocalRuntime):
+    """A `LocalRuntime` whose dispatcher breaks on purpose.
+
+    Args:
+        backend: As for `LocalRuntime`, like all that is not named here.
+        faults: What breaks; each strikes once. See `Fault`, `POINTS` and `KINDS`.
+        folder: An empty folder, in which is kept what has struck.
+        most_file_bytes: No file of the dispatcher's, a journal for example, can become larger, as on a full disk.
+
+    Raises:
+        InvalidInput: a fault is of no kind or point that there is.
+    """
+
+    def __init__(
+        self,
+        backend: str = DEFAULT_BACKEND,
+        *,
+        faults: Sequence[Fault] = (),
+        folder: str | Path,
+        most_file_bytes: int | None = None,
+        **settings: Any,
+    ) -> None:
+        for fault in faults:
+            if fault.kind not in KINDS or fault.point not in POINTS or fault.at < 1:
+                kinds, points = ", ".join(KINDS), ", ".join(POINTS)
+                raise InvalidInput(f"a fault is one of {kinds}, at one of {points}, counted from 1; not {fault}")
+        self._plan = Plan(faults=list(faults), folder=str(Path(folder).absolute()), most_file_bytes=most_file_bytes)
+        super().__init__(backend, **settings)
+
+    def _more_arguments(self) -> list[str]:
+        return ["--faults", msgspec.json.encode(self._plan).decode()]
 
 
 def driver(inner: str = "qulacs", *, ledger: str | Path | None = None, **faults: Any) -> dict[str, Any]:

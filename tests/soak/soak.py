@@ -148,6 +148,7 @@ class Round:
 
     def __init__(self, case: Case, folder: Path, draw: random.Random, tally: Tally) -> None:
         self.case = case
+        self.folder = folder
         self.journal = folder / "journal.bin"
         self.ledger = folder / "ledger"
         self.draw = draw
@@ -159,9 +160,8 @@ class Round:
     def play(self) -> JobResult | None:
         """The job's result; None when it could not be brought to its end."""
         for number in range(MOST_TRIES):
-            options = faults.driver(ledger=self.ledger, seed=number, **self.rates)
             try:
-                with LocalRuntime("faulty", options=options) as runtime:
+                with self._runtime(number) as runtime:
                     result = self._run(runtime)
             except HybridRuntimeError as error:
                 if "has completed" in str(error):
@@ -177,6 +177,18 @@ class Round:
             self.tally.resumed += 1
         self.tally.violations.append(f"{self.case}: not completed after {MOST_TRIES} beginnings")
         return None
+
+    def _runtime(self, number: int) -> LocalRuntime:
+        """A runtime whose backend is faulty, and whose dispatcher may die at some points of some steps."""
+        options = faults.driver(ledger=self.ledger, seed=number, **self.rates)
+        planned = [
+            faults.Fault(kind="kill", point=self.draw.choice(faults.POINTS), at=self.draw.randint(1, 60))
+            for _ in range(self.draw.choice([0, 0, 1, 2]))
+        ]
+        self.tally.faults["planned deaths of the dispatcher"] += len(planned)
+        struck = self.folder / f"struck-{number}"
+        struck.mkdir()
+        return faults.BreakingRuntime("faulty", options=options, faults=planned, folder=struck)
 
     def _run(self, runtime: LocalRuntime) -> JobResult:
         if self.journal.exists() and any(True for _ in read(self.journal)):
