@@ -19,6 +19,16 @@ def child_environment() -> dict[str, str]:
     return inherited | dict.fromkeys(_ONE_THREAD, "1")
 
 
+def serve_variables(prefix: str) -> dict[str, str]:
+    """The variables whose names begin like this, which set something of `qi-run serve`."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefix)}
+
+
+def state_folder() -> Path:
+    """The folder for what programs of this user keep."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+
+
 def configuration_folder() -> Path:
     """The folder for what this user sets."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -32,6 +42,11 @@ def server_url() -> str | None:
 def server_token() -> str | None:
     """The secret with which clients ask it."""
     return os.environ.get("QI_RUN_TOKEN") or None
+
+
+def notify_socket() -> str | None:
+    """Where the service manager that started this process wants to be told that it is ready."""
+    return os.environ.get("NOTIFY_SOCKET") or None
 
 
 def worker_environment() -> dict[str, str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.serving import Service, running_service
+
 # The same examples in every run, and no store of examples beside the tests.
 settings.register_profile("project", derandomize=True, database=None, deadline=None)
 settings.load_profile("project")
@@ -46,3 +48,10 @@ def _no_process_is_left_running() -> Iterator[None]:
     yield
     left = [pid for pid in _children() - before if _outlives_patience(pid)]
     assert not left, f"the test left processes running: {left}"
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A job manager with the emulator, for all tests of one process; tests leave its users and jobs to each other."""
+    with running_service(tmp_path_factory.mktemp("service")) as one:
+        yield one

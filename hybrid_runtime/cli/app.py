@@ -11,6 +11,7 @@ from hybrid_runtime.cli import codes
 from hybrid_runtime.cli.backends import backends
 from hybrid_runtime.cli.bench import bench
 from hybrid_runtime.cli.check import check
+from hybrid_runtime.cli.config import config
 from hybrid_runtime.cli.doctor import doctor
 from hybrid_runtime.cli.journal import journal
 from hybrid_runtime.cli.keys import keys
@@ -19,6 +20,7 @@ from hybrid_runtime.cli.options import Debug
 from hybrid_runtime.cli.quantum_runtime import quantum_runtime
 from hybrid_runtime.cli.replay import replay
 from hybrid_runtime.cli.run import run
+from hybrid_runtime.cli.serve import serve
 from hybrid_runtime.cli.streams import write
 
 app = typer.Typer(
@@ -28,9 +30,10 @@ app = typer.Typer(
     epilog=codes.epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (run, replay, check, new, backends, doctor, quantum_runtime, keys, bench):
+for function in (run, replay, check, new, backends, doctor, quantum_runtime, keys, bench, serve):
     app.command(epilog=codes.epilog())(function)
 app.add_typer(journal, name="journal")
+app.add_typer(config, name="config")
 
 
 @app.command()

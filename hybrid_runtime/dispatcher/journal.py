@@ -263,6 +263,17 @@ def _open_locked(path: Path) -> int:
     return fd
 
 
+def is_free(path: Path) -> bool:
+    """Whether no process has the journal open for appending."""
+    if not path.exists():
+        return True
+    try:
+        os.close(_open_locked(path))
+    except JournalError:
+        return False
+    return True
+
+
 def wait_until_free(path: Path, patience_s: float) -> None:
     """Wait until no process has the journal open for appending.
 

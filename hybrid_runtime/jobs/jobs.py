@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hybrid_runtime.jobs.access import Principal
+    from hybrid_runtime.jobs.bells import Bells
     from hybrid_runtime.jobs.database import Database
     from hybrid_runtime.jobs.policy import Policy
 
@@ -40,9 +41,10 @@ _UNTIL_STARTED = frozenset({JobState.PLANNED, JobState.QUEUED, JobState.PAUSED})
 class Jobs:
     """The jobs of all projects, each shown to those who may see it."""
 
-    def __init__(self, database: Database, policy: Policy) -> None:
+    def __init__(self, database: Database, policy: Policy, bells: Bells) -> None:
         self._database = database
         self._policy = policy
+        self._bells = bells
         self._submissions: Gathering[Submission, builtins.list[Job]] = Gathering(
             lambda submissions: accept(database, policy, submissions)
         )
@@ -196,6 +198,7 @@ class Jobs:
                 self._command(book, row, "kill" if kill else "cancel", who)
             elif state is not JobState.CANCELLED:
                 raise Conflict(f"job {job_id} has {state}; there is nothing to cancel")
+        self._bells.ring(row["backend"])
         return self.get(who, job_id)
 
     def pause(self, who: Principal, job_id: str) -> Job:
@@ -216,6 +219,7 @@ class Jobs:
                 self._command(book, row, "pause", who)
             elif state not in (JobState.PAUSING, JobState.PAUSED):
                 raise Conflict(f"job {job_id} is {state} and cannot be paused")
+        self._bells.ring(row["backend"])
         return self.get(who, job_id)
 
     def resume(self, who: Principal, job_id: str) -> Job:
@@ -231,6 +235,7 @@ class Jobs:
             if row["state"] != JobState.PAUSED:
                 raise Conflict(f"job {job_id} is {row['state']}; only a paused one can be resumed")
             book.move(row, JobState.QUEUED, by=who.user, reason="resumed")
+        self._bells.ring(row["backend"])
         return self.get(who, job_id)
 
     def _command(self, book: Ledger, row: Row, kind: str, who: Principal) -> None:
@@ -293,6 +298,8 @@ class Jobs:
 
     def _taken(self, submission: Submission) -> builtins.list[Job]:
         taken: builtins.list[Job] = self._submissions.ask(submission)
+        for backend in {job.backend for job in taken}:
+            self._bells.ring(backend)
         return taken
 
     def _now(self, connection: sa.Connection, who: Principal, row: Row) -> Job:

@@ -10,6 +10,7 @@ from hybrid_runtime.jobs.accounting import UsageReports
 from hybrid_runtime.jobs.accounts import Accounts
 from hybrid_runtime.jobs.algorithms import Algorithms
 from hybrid_runtime.jobs.backends import Backends, Environments
+from hybrid_runtime.jobs.bells import Bells
 from hybrid_runtime.jobs.bundles import Bundles
 from hybrid_runtime.jobs.database import Database
 from hybrid_runtime.jobs.housekeeping import Housekeeping
@@ -52,7 +53,7 @@ class Store:
         self.algorithms = Algorithms(database)
         self.backends = Backends(database, policy)
         self.environments = Environments(database)
-        self.jobs = Jobs(database, policy)
+        self.jobs = Jobs(database, policy, Bells(data / "run"))
         self.runs = Runs(database, policy, self.backends)
         self.usage = UsageReports(database)
         self.audit = Audit(database)

@@ -1,0 +1,89 @@
+"""How a claimed job begins: from its beginning, from where its journal ends, or not at all because it is over."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.errors import InvalidInput, ResultNotEncodable
+from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
+from hybrid_runtime.protocol.control import Ended, Submit
+from hybrid_runtime.resources.jobs import JobKind
+from hybrid_runtime.server import one_circuit
+from hybrid_runtime.server.folder import write_whole
+from hybrid_runtime.server.results import Kept
+from hybrid_runtime.server.settings import LimitsSettings, bounded
+from hybrid_runtime.values import encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hybrid_runtime.jobs.reports import Claimed
+
+# What the journal of a job that goes on says about why.
+RESUMED = "taken up by its runner"
+
+
+class Beginning:
+    """Makes what a dispatcher is given to run a claimed job.
+
+    Args:
+        limits: What every job is held to.
+        fsync: When journals are forced to the disk.
+        bundle: Gives the content of an uploaded bundle by its hash.
+    """
+
+    def __init__(self, limits: LimitsSettings, fsync: str, bundle: Callable[[str], bytes]) -> None:
+        self._limits = limits
+        self._fsync = fsync
+        self._bundle = bundle
+
+    def of(self, claimed: Claimed, folder: Path) -> Submit | Ended:
+        """What to give to the dispatcher; the end of a job that has nothing left to do.
+
+        Raises:
+            JournalError: its journal cannot be read.
+            InvalidInput: what was accepted cannot be run after all.
+            OSError: its folder cannot be written.
+        """
+        journal = folder / "journal.bin"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        kept = Kept(journal)
+        over = kept.ended(claimed.job_id)
+        if over is not None:
+            return over
+        parameters = claimed.parameters
+        if claimed.kind is JobKind.QUANTUM:
+            content = circuit_bundle()
+            parameters = {"circuit": claimed.circuit, "language": claimed.language}
+        elif claimed.bundle is None:
+            raise InvalidInput("the job names no bundle")
+        else:
+            content = self._bundle(claimed.bundle)
+        if not (folder / "bundle.bin").exists():
+            write_whole(folder / "bundle.bin", content)
+        try:
+            given = encode_value(parameters, "parameters")
+        except ResultNotEncodable as error:
+            raise InvalidInput(str(error)) from None
+        return Submit(
+            claimed.job_id,
+            content,
+            given,
+            claimed.seed,
+            claimed.shots,
+            bounded(claimed.limits, self._limits),
+            str(journal),
+            self._fsync,
+            RESUMED if kept.began else "",
+        )
+
+
+@cache
+def circuit_bundle() -> bytes:
+    """The bundle of pure quantum jobs."""
+    source = Path(one_circuit.__file__)
+    version = ".".join(platform.python_version_tuple()[:2])
+    return encode_bundle(Bundle(python=version, entry=source.name, files={source.name: source.read_bytes()}))
