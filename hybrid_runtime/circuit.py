@@ -261,6 +261,9 @@ def _consistent(settings: Settings) -> Settings:
     return settings
 
 
+_FLOATS = frozenset({float})
+
+
 def _name(key: object) -> str:
     if not isinstance(key, str) or not key.isidentifier():
         raise CircuitRejected(f"a circuit parameter's name is an identifier, not {key!r}")
@@ -271,15 +274,16 @@ def _checked(key: str, value: Any) -> ParameterValue:
     """The value as a float, or a tuple of floats; numpy scalars and arrays are accepted."""
     if value is None or type(value) is float:
         return value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    # Most sequences hold floats alone, and this is said of all of them at once.
+    if type(value) in (list, tuple) and _FLOATS.issuperset(map(type, value)):
+        return tuple(value)
     try:
         if isinstance(value, Real):
             return float(value)
         if isinstance(value, str | bytes):
             raise CircuitRejected(f"parameter {key!r} is a real number or a sequence of them, not text")
-        if hasattr(value, "tolist"):
-            value = value.tolist()
-            if isinstance(value, float | int):
-                return float(value)
         if isinstance(value, Sequence) and all(isinstance(item, Real) or hasattr(item, "__float__") for item in value):
             return tuple(float(item) for item in value)
     except OverflowError as error:

@@ -37,8 +37,12 @@ def quantum_results(
             found.append(_result(item, backend))
     if len(found) != len(circuits):
         raise ProtocolError(f"{len(circuits)} circuits were answered by {len(found)} results")
+    settings, requested = None, 0
     for result, circuit in zip(found, circuits, strict=True):
-        result.shots_requested = int(circuit.settings.shots_asked(shots) or 0)
+        if circuit.settings is not settings:
+            settings = circuit.settings
+            requested = int(settings.shots_asked(shots) or 0)
+        result.shots_requested = requested
     return found
 
 

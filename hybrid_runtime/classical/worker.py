@@ -62,7 +62,7 @@ from hybrid_runtime.values import decode_value, encode_value
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hybrid_runtime.circuit import Circuit
+    from hybrid_runtime.circuit import Circuit, Settings
     from hybrid_runtime.program import Program
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
     from hybrid_runtime.result import QuantumResult
@@ -293,23 +293,25 @@ class Worker:
         default_shots = self._context.shots
         last: tuple[int, int, bool] | None = None
         rows: list[bytes] = []
+        settings: Settings | None = None
         for index, circuit in enumerate(circuits):
             try:
                 compiled = self._compiler.compile(circuit)
-                settings = circuit.settings
-                shots = _shots(settings.shots_asked(default_shots))
+                if circuit.settings is not settings:
+                    settings = circuit.settings
+                    shots, raw = _shots(settings.shots_asked(default_shots)), settings.raw
             except CircuitRejected as error:
                 raise self._located(error, circuit, index if len(circuits) > 1 else None) from None
             if compiled.key not in self._sent and compiled.key not in programs:
                 programs[compiled.key] = compiled.program
                 if len(programs) > MAX_PROGRAMS_PER_STEP:
                     raise CircuitRejected(f"a step has at most {MAX_PROGRAMS_PER_STEP} different circuits: split it")
-            if last == (compiled.key, shots, settings.raw):
+            if last == (compiled.key, shots, raw):
                 rows.append(compiled.values)
                 continue
             if last is not None:
                 calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows), last[2]))
-            last, rows = (compiled.key, shots, settings.raw), [compiled.values]
+            last, rows = (compiled.key, shots, raw), [compiled.values]
         assert last is not None
         calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows) if len(rows) > 1 else rows[0], last[2]))
         return calls, programs

@@ -45,13 +45,17 @@ EXIT_NO_DRIVER = 3
 # than it saves, and the cores belong to the workers.
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+# The one among them by which an emulator in C++ takes its number, so an option of its driver can set it.
+_EMULATOR_THREADS = "OMP_NUM_THREADS"
+_MOST_THREADS = 256
+
 _TITLE = Path("/proc/self/comm")  # what `ps` and `top` show, 15 bytes
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one quantum runtime and return the process's exit code."""
     given = _parse(arguments)
-    _prepare_process(given.driver)
+    _prepare_process(given.driver, given.options)
     try:
         os.set_inheritable(given.fd, False)  # what a driver starts must not hold the channel open
         channel = SeqPacketChannel.from_fd(given.fd)
@@ -100,14 +104,24 @@ def _options(text: str) -> dict[str, Any]:
         raise InvalidInput(f"the driver's options are a JSON object: {error}") from error
 
 
-def _prepare_process(driver: str) -> None:
+def _prepare_process(driver: str, options: str) -> None:
     for name in _THREAD_COUNTS:
         os.environ[name] = "1"  # read by numpy and the emulators when they are imported, which is later
+    os.environ[_EMULATOR_THREADS] = str(_threads(options))
     parent = os.getppid()
     renounce(network=driver in registry.WITHOUT_NETWORK)
     die_with_parent(parent)
     ignore_interrupts()
     _TITLE.write_bytes(f"quantum-{driver}".encode()[:15])
+
+
+def _threads(options: str) -> int:
+    """The driver's option `threads`; 1 where it has none, or one that the driver itself will refuse."""
+    try:
+        threads = _options(options).get("threads", 1)
+    except InvalidInput:
+        return 1
+    return threads if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS else 1
 
 
 def _take_signals(driver: QuantumDriver) -> None:

@@ -82,9 +82,9 @@ class Sampler:
         probabilities = cleaned(weights)
         counts = np.empty(weights.shape, np.int64)
         restart, multinomial = self.restart, self._generator.multinomial
-        for row, seed in enumerate(seeds):
+        for drawn, weight, seed in zip(counts, probabilities, seeds, strict=True):
             restart(seed)
-            counts[row] = multinomial(shots, probabilities[row])
+            drawn[:] = multinomial(shots, weight)
         return counts
 
     def _search(self, weights: Weights, shots: int) -> Integers:

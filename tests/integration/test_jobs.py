@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from hybrid_runtime import Circuit, Done, HybridAlgorithm, Limits, LocalRuntime,
 from hybrid_runtime.errors import CircuitRejected, InvalidInput, StopRequested
 from hybrid_runtime.job import JobState
 from hybrid_runtime.local import Job
+
+from .conftest import descendants
 
 BELL = Circuit("version 3.0\nqubit[2] q\nbit[2] b\nH q[0]\nCNOT q[0], q[1]\nb = measure q", name="bell")
 NOT_A_NUMBER: Any = "many"
@@ -593,3 +597,28 @@ def test_a_batch_of_a_thousand_rows_is_one_step(client):
     result = client.run(sweep)
     assert (result.steps, result.shots, result.value[0]) == (1, 1000 * 1024, 1000)
     assert result.value[1] < 0.1
+
+
+def emulators() -> set[int]:
+    """The processes below this one that emulate."""
+    return {pid for pid in descendants(os.getpid()) if Path(f"/proc/{pid}/comm").read_text().startswith("quantum-")}
+
+
+def emulator_threads(threads: int) -> int:
+    """How many threads an emulator's process has after a circuit that is worth several of them."""
+    text = "version 3.0\nqubit[18] q\nbit[18] b\nH q\nRx(0.3) q\nb = measure q"
+
+    @hybrid
+    def large(context):
+        return context.run(Circuit(text, shots=10)).shots_done
+
+    others = emulators()
+    with LocalRuntime("qulacs", options={"threads": threads}) as client:
+        assert client.run(large).value == 10
+        (process,) = emulators() - others
+        return len(list(Path(f"/proc/{process}/task").iterdir()))
+
+
+def test_the_emulator_has_as_many_threads_as_it_is_given():
+    assert emulator_threads(1) == 1
+    assert emulator_threads(2) == 2

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.quantum.pauli import Amplitudes
 
 MAX_SHOTS = 10_000_000
+MAX_THREADS = 256
 
 # A state (16 bytes an amplitude), its copy as numbers (16), their weights (8) and the table to draw from (8),
 # rounded up for what numpy needs in between.
@@ -65,12 +66,16 @@ class QulacsDriver:
 
     Args:
         max_qubits: Largest circuit; what a quarter of the free memory holds when None.
+        threads: Threads of one simulation, which use as many cores; they are worth while from about 16 qubits. Takes
+            effect in a quantum runtime, whose process is started with so many.
 
     Raises:
-        InvalidInput: for a number of qubits that cannot be.
+        InvalidInput: for a number of qubits or threads that cannot be.
     """
 
-    def __init__(self, *, max_qubits: int | None = None) -> None:
+    def __init__(self, *, max_qubits: int | None = None, threads: int = 1) -> None:
+        if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+            raise InvalidInput(f"option threads is a whole number from 1 to {MAX_THREADS}, not {threads!r}")
         free = available_bytes() // _MEMORY_SHARE
         if max_qubits is None:
             max_qubits = min(max((free // _BYTES_PER_AMPLITUDE).bit_length() - 1, 1), _MOST_QUBITS)

@@ -230,6 +230,12 @@ def test_a_number_of_qubits_that_cannot_be_is_refused(max_qubits):
         QulacsDriver(max_qubits=max_qubits)
 
 
+@pytest.mark.parametrize("threads", [0, 257, 1.5, "2"])
+def test_a_number_of_threads_that_cannot_be_is_refused(threads):
+    with pytest.raises(InvalidInput, match="threads is a whole number from 1 to 256"):
+        QulacsDriver(threads=threads)
+
+
 def test_capabilities_tell_the_largest_circuit_that_a_quarter_of_the_memory_holds(monkeypatch):
     monkeypatch.setattr(qulacs, "available_bytes", lambda: 4 * (64 << 21))
     assert QulacsDriver().capabilities().qubits == 21
