@@ -16,8 +16,9 @@ def steps(context: Context) -> list[int]:
     """Times each step where the algorithm waits for it; nanoseconds."""
     parameters = context.parameters
     circuit = angles(parameters["qubits"], parameters["slots"])
-    bound = circuit.bind(angle=[0.1] * parameters["slots"]) if parameters["slots"] else circuit
-    request: Any = bound if parameters["rows"] == 1 else [bound] * parameters["rows"]
+    slots, rows = parameters["slots"], parameters["rows"]
+    sets = [circuit.bind(angle=[0.1 + 0.001 * row] * slots) if slots else circuit for row in range(rows)]
+    request: Any = sets[0] if rows == 1 else sets
     run, clock = context.run, time.perf_counter_ns
     for _ in range(parameters["warmup"]):
         run(request)

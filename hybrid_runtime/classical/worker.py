@@ -294,6 +294,7 @@ class Worker:
         last: tuple[int, int, bool] | None = None
         rows: list[bytes] = []
         settings: Settings | None = None
+        shots, raw = 0, False
         for index, circuit in enumerate(circuits):
             try:
                 compiled = self._compiler.compile(circuit)
