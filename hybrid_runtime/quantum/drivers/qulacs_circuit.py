@@ -27,6 +27,8 @@ _TURN = -1.0
 _WORK_PER_CALL = 1 << 27
 # Up to here many rows are quicker together than one by one: measured, with 10 to 60 gates.
 _MANY_QUBITS = 6
+# What is prepared for that takes about a kilobyte a gate.
+_MANY_GATES = 10_000
 
 _FIXED: dict[str, Callable[..., QuantumGateBase]] = {
     "H": gate.H,
@@ -90,7 +92,8 @@ class QulacsCircuit:
         self._observables = _observables([term for term in self._terms if term.letters], self.qubits)
         self._constant = sum(term.coefficient for term in self._terms if not term.letters)
         gates = [gate for stage in plan.stages if isinstance(stage, tuple) for gate in stage]
-        self._gates = gates if not self.collapses and self.qubits <= _MANY_QUBITS and fits(gates) else None
+        small = self.qubits <= _MANY_QUBITS and len(gates) <= _MANY_GATES
+        self._gates = gates if small and not self.collapses and fits(gates) else None
 
     @cached_property
     def many(self) -> StateVectors | None:
