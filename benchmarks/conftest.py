@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from hybrid_runtime.bench.placement import Placement, started
+from hybrid_runtime.bench.placement import started
 from hybrid_runtime.local import LocalRuntime
+from hybrid_runtime.placement import Placement
 
 Record = Callable[[Sequence[float]], None]
 
@@ -51,13 +52,13 @@ def record(benchmark: BenchmarkFixture) -> Record:
 
 @pytest.fixture(scope="module")
 def null_runtime() -> Iterator[LocalRuntime]:
-    """A runtime whose backend answers at once; the kernel chooses the cores."""
-    with started("null", Placement.FREE) as client:
+    """A runtime whose backend answers at once."""
+    with started("null", Placement.AUTO) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def emulator_runtime() -> Iterator[LocalRuntime]:
-    """A runtime with the emulator; the kernel chooses the cores."""
-    with started("qulacs", Placement.FREE) as client:
+    """A runtime with the emulator."""
+    with started("qulacs", Placement.AUTO) as client:
         yield client

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hybrid_runtime.bench import floor
-from hybrid_runtime.bench.placement import Placement, possible
+from hybrid_runtime.bench.placement import elsewhere
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record
 
 
-@pytest.mark.parametrize("placement", possible(), ids=str)
+@pytest.mark.parametrize("placement", elsewhere(), ids=str)
 @pytest.mark.parametrize("mode", floor.MODES)
 def test_floor(mode: str, placement: Placement, record: Record) -> None:
     """Four messages between three processes."""

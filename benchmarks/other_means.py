@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hybrid_runtime.bench import peers
-from hybrid_runtime.bench.placement import Placement
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record

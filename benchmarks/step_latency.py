@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hybrid_runtime.bench import steps
-from hybrid_runtime.bench.placement import Placement, possible
+from hybrid_runtime.bench.placement import possible
 from hybrid_runtime.local import LocalRuntime
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Record

@@ -13,6 +13,11 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "VIRTUAL
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+def cache_folder() -> Path:
+    """Where what can be found out again is kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hybrid-runtime")
+
+
 def child_environment() -> dict[str, str]:
     """Environment for the processes of the runtime: allow-listed variables, one thread a library."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -22,6 +22,7 @@ from hybrid_runtime.job import JobResult, JobState
 from hybrid_runtime.jobhandle import Event, Job
 from hybrid_runtime.limits import DEFAULT_SHOTS, Limits, whole
 from hybrid_runtime.nodeprocess import NodeProcess
+from hybrid_runtime.placement import Placement, parse, settled
 from hybrid_runtime.protocol.control import (
     Cancel,
     Ended,
@@ -64,6 +65,7 @@ class LocalRuntime:
         isolation: Level at which workers are kept apart: `strict`, `landlock` or `process`; the strictest that this
             host can give when None, never `process`.
         trace: File for a waterfall of every step in Chrome's trace format, complete after `close`.
+        placement: How its processes share the cores and wait for each other; see `placement.Placement`.
 
     Raises:
         InvalidInput: one of these cannot be used.
@@ -79,6 +81,7 @@ class LocalRuntime:
         preload: tuple[str, ...] = PRELOAD,
         isolation: str | None = None,
         trace: str | Path | None = None,
+        placement: str = Placement.AUTO,
     ) -> None:
         self.backend_name = backend
         self.backend: Capabilities | None = None
@@ -94,6 +97,7 @@ class LocalRuntime:
             command += ["--isolation", str(isolation)]
         if trace is not None:
             command += ["--trace", str(writable(trace))]
+        command += ["--placement", settled(parse(placement)).value]
         command += self._more_arguments()
         self._node = NodeProcess(command)
         self._restarts = 0

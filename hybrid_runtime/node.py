@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybrid_runtime import placement
 from hybrid_runtime.classical.cleaning import remove_tree
 from hybrid_runtime.classical.pool import Pool
 from hybrid_runtime.process import ignore_interrupts
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hybrid_runtime.dispatcher.loop import Dispatcher
-    from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 
 def main() -> None:
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--isolation")
     parser.add_argument("--trace", type=Path)
     parser.add_argument("--faults", type=str.encode)
+    parser.add_argument("--placement", default=placement.Placement.FREE.value)
     arguments = parser.parse_args()
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
@@ -47,15 +48,21 @@ def main() -> None:
     scratch.mkdir()
     with ExitStack() as held:
         # Both children start now, so that they load while the rest of this process does.
-        quantum = QuantumProcess(arguments.driver, arguments.options)
+        place = placement.parse(arguments.placement)
+        cores = placement.Cores(place)
+        with placement.on_core(cores.quantum):
+            quantum = QuantumProcess(arguments.driver, arguments.options)
         held.callback(quantum.close)
         preload = tuple(arguments.preload)
-        pool = Pool(scratch, warm=arguments.warm, preload=preload, level=arguments.isolation)
+        with placement.on_core(cores.worker):
+            pool = Pool(scratch, warm=arguments.warm, preload=preload, level=arguments.isolation)
         held.callback(pool.close)
         from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
         control = SeqPacketChannel.from_fd(arguments.fd)
-        _dispatcher(arguments.trace, arguments.faults)(control, pool, quantum.channel).run()
+        placement.stay_on(cores.dispatcher)
+        made = _dispatcher(arguments.trace, arguments.faults)
+        made(control, pool, quantum.channel, patience_s=place.patience_s).run()
     # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
     # its client goes on with what is in the journals.
     remove_tree(str(arguments.root))
@@ -66,9 +73,7 @@ def scratch_of(root: Path, pid: int) -> Path:
     return root / f"node-{pid}"
 
 
-def _dispatcher(
-    trace: Path | None, faults: bytes | None
-) -> Callable[[SeqPacketChannel, Pool, SeqPacketChannel], Dispatcher]:
+def _dispatcher(trace: Path | None, faults: bytes | None) -> Callable[..., Dispatcher]:
     """The class that serves: another one when its work is to be traced, or to break, so that the usual one has no part
     in that.
     """

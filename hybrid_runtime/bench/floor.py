@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybrid_runtime.bench.placement import Cores, Placement, confined, possible
+from hybrid_runtime.bench.placement import confined, elsewhere, in_order
 from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
 from hybrid_runtime.config import child_environment
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def measure(rounds: int) -> dict[str, dict[str, Quantiles]]:
         return {
             mode: {
                 placement.value: of_nanoseconds(take(program, mode, placement, rounds))
-                for placement in possible()
+                for placement in elsewhere()
                 if sensible(mode, placement)
             }
             for mode in MODES
@@ -72,7 +73,7 @@ def take(program: Path, mode: str, placement: Placement, rounds: int) -> list[in
     Raises:
         NoFloor: the program failed.
     """
-    cores = map(str, Cores(placement).in_order())
+    cores = map(str, in_order(placement))
     with confined(placement):
         printed = _call([str(program), mode, str(rounds), str(rounds // 10), str(_MESSAGE_BYTES), *cores])
     return [int(line) for line in printed.split()]

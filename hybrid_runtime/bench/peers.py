@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.bench.placement import Placement, confined, descendants, possible
+from hybrid_runtime.bench.placement import confined, descendants, elsewhere
 from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
 from hybrid_runtime.config import child_environment
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +111,7 @@ def measure(candidate: Candidate, plan: Plan) -> Peer:
     if candidate.slow and not plan.slow_peers:
         return Peer(package=candidate.package, status="left out", reason="it takes long to start; the full run has it")
     once = candidate.slow or not plan.every_placement
-    placements = [Placement.FREE] if once else [one for one in possible() if one is not Placement.SPREAD]
+    placements = [Placement.FREE] if once else [one for one in elsewhere() if one is not Placement.SPREAD]
     found, version = {}, None
     try:
         for placement in placements:

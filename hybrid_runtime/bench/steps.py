@@ -7,9 +7,10 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from hybrid_runtime.bench.placement import ALGORITHMS, Placement, confined, possible, started
+from hybrid_runtime.bench.placement import ALGORITHMS, confined, possible, started
 from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
 from hybrid_runtime.bench.remote import listening
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hybrid_runtime.bench import floor, loops, machine, peers, startup, steps
-from hybrid_runtime.bench.placement import Placement, started
+from hybrid_runtime.bench.placement import started
 from hybrid_runtime.bench.quantiles import quantiles
 from hybrid_runtime.bench.report import Batch, Refill, Report, ratios
+from hybrid_runtime.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +38,9 @@ class Suite:
         )
 
     def _client(self, backend: str) -> LocalRuntime:
-        """A runtime that the kernel places; it stays up until the end of the run."""
+        """A runtime as it is by default; it stays up until the end of the run."""
         if backend not in self._clients:
-            self._clients[backend] = self._stack.enter_context(started(backend, Placement.FREE))
+            self._clients[backend] = self._stack.enter_context(started(backend, Placement.AUTO))
         return self._clients[backend]
 
     def _isolated(self, level: str) -> None:

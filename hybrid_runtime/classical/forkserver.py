@@ -37,8 +37,10 @@ from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
 from hybrid_runtime.languages import libqasm3
 from hybrid_runtime.process import die_with_parent, ignore_interrupts
+from hybrid_runtime.protocol import lines
 from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, Trouble, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.protocol.watched import WatchedChannel
 
 _STANDARD_FDS = (0, 1, 2)
 # Files that take about as long to remove as a fork does.
@@ -129,15 +131,18 @@ class ForkServer:
             held.callback(theirs.close)
             out_read, out_write = _pipe(held)
             err_read, err_write = _pipe(held)
+            memory = [lines.new_memory()] if lines.available() else []
+            for fd in memory:
+                held.callback(os.close, fd)
             pid = syscalls.fork()
             if pid == 0:
-                _become_worker(theirs.detach(), out_write, err_write, self._sandbox, seat)
+                _become_worker(_channel(theirs, memory), out_write, err_write, self._sandbox, seat)
             self._next = None
             self._seats[pid] = seat
             self._sandbox.forked()
             pidfd = os.pidfd_open(pid)
             held.callback(os.close, pidfd)
-            self._send(Spawned(request, pid), [ours.fileno(), out_read, err_read, pidfd])
+            self._send(Spawned(request, pid), [ours.fileno(), out_read, err_read, pidfd, *memory])
 
     def _reap(self) -> None:
         while True:
@@ -198,7 +203,12 @@ def _pipe(held: ExitStack) -> tuple[int, int]:
     return ends
 
 
-def _become_worker(channel_fd: int, out: int, err: int, sandbox: Sandbox, seat: Seat) -> NoReturn:
+def _channel(sock: socket.socket, memory: list[int]) -> SeqPacketChannel:
+    """A worker's end of the channel to its dispatcher; its memory belongs to no other worker."""
+    return WatchedChannel(sock, lines.map_memory(memory[0]), first=False) if memory else SeqPacketChannel(sock)
+
+
+def _become_worker(channel: SeqPacketChannel, out: int, err: int, sandbox: Sandbox, seat: Seat) -> NoReturn:
     """In the child of a fork: drop all that is the fork server's, then run one job."""
     try:
         os.setsid()
@@ -209,8 +219,8 @@ def _become_worker(channel_fd: int, out: int, err: int, sandbox: Sandbox, seat: 
         # Imported by the parent already: only the name is new here.
         from hybrid_runtime.classical import worker
 
-        sandbox.enter(seat, keep_fds={*_STANDARD_FDS, channel_fd})
-        worker.main(SeqPacketChannel.from_fd(channel_fd), Path(seat.scratch), sandbox.level.value)
+        sandbox.enter(seat, keep_fds={*_STANDARD_FDS, channel.fileno()})
+        worker.main(channel, Path(seat.scratch), sandbox.level.value)
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - a fork must never return into the server's loop
         os.write(2, f"worker could not run: {type(error).__name__}: {error}\n".encode())

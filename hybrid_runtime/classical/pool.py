@@ -17,8 +17,10 @@ import msgspec
 from hybrid_runtime.config import child_environment, worker_environment
 from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, ProtocolError
 from hybrid_runtime.process import interpreter
+from hybrid_runtime.protocol import lines
 from hybrid_runtime.protocol.forking import Exited, FromForkServer, Preloaded, Spawn, Spawned, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.protocol.watched import WatchedChannel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,8 @@ _CALM_LEASES = 32
 # Workers that end before anyone uses them, one after another: from then on none is started but on demand, and
 # whoever demands one is told.
 _CRASHES = 5
+# A worker's channel, its two outputs and its pidfd; on some machines also the memory that the channel shares with it.
+_WORKER_FDS = 4
 
 
 class WorkerHandle:
@@ -237,7 +241,7 @@ class Pool:
             InternalError: one worker could not be started, and no other is on its way.
         """
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+            data, fds, _, _ = socket.recv_fds(self._socket, 65536, _WORKER_FDS + 1, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError as error:
             raise ChannelClosed("the fork server is gone") from error
         if not data:
@@ -279,9 +283,9 @@ class Pool:
             self._refuse(f"{self._crashed} workers in a row ended before they had a job, the last with status {status}")
 
     def _take_in(self, pid: int, fds: list[int]) -> None:
-        if len(fds) == 4:
-            channel, out, err, pidfd = fds
-            self._idle.append(WorkerHandle(pid, SeqPacketChannel.from_fd(channel), out, err, pidfd))
+        if len(fds) >= _WORKER_FDS:
+            channel, out, err, pidfd, *memory = fds
+            self._idle.append(WorkerHandle(pid, _channel(channel, memory), out, err, pidfd))
             return
         # Descriptors beyond this process's limit are dropped by the kernel; the worker ends with its channel.
         for fd in fds:
@@ -310,6 +314,16 @@ class Pool:
 
     def __repr__(self) -> str:
         return f"<Pool [{len(self._idle)} warm, {len(self._busy)} busy, {self._starting} starting]>"
+
+
+def _channel(fd: int, memory: list[int]) -> SeqPacketChannel:
+    """The channel whose socket is `fd`, with the shared memory that comes with it where the machine can use it."""
+    if not memory:
+        return SeqPacketChannel.from_fd(fd)
+    try:
+        return WatchedChannel(socket.socket(fileno=fd), lines.map_memory(memory[0]), first=True)
+    finally:
+        os.close(memory[0])
 
 
 def memory_bytes() -> int:

@@ -15,10 +15,12 @@ from hybrid_runtime.bundle import bundle_file, split_target
 from hybrid_runtime.cli.preload import preload_of
 from hybrid_runtime.errors import HybridRuntimeError
 from hybrid_runtime.local import DEFAULT_BACKEND, LocalRuntime
+from hybrid_runtime.placement import Placement
 from hybrid_runtime.protocol.bundles import Bundle
 
 _BACKEND = ("--backend", "-b")
 _ISOLATION = ("--isolation",)
+_PLACEMENT = ("--placement",)
 _NO_JOB = ("--help", "-h")
 # Options that decide about the runtime's processes and are not guessed.
 _NOT_GUESSED = ("--keys", "--backend-option", "--trace")
@@ -27,6 +29,7 @@ _NOT_GUESSED = ("--keys", "--backend-option", "--trace")
 class _Wanted(NamedTuple):
     backend: str
     isolation: str | None
+    placement: str
     preload: tuple[str, ...]
 
 
@@ -47,10 +50,12 @@ class HeadStart:
             return
         try:
             backend = _value(arguments, _BACKEND) or DEFAULT_BACKEND
-            self._wanted = _Wanted(backend, _value(arguments, _ISOLATION), preload_of(bundle_file(target)))
+            placement = _value(arguments, _PLACEMENT) or Placement.AUTO
+            preload = preload_of(bundle_file(target))
+            self._wanted = _Wanted(backend, _value(arguments, _ISOLATION), placement, preload)
+            self._client = _start(self._wanted)
         except HybridRuntimeError:
             return  # the command meets the same problem, and reports it
-        self._client = _start(self._wanted)
 
     def client(
         self,
@@ -59,10 +64,11 @@ class HeadStart:
         options: Mapping[str, Any],
         *,
         isolation: str | None = None,
+        placement: str = Placement.AUTO,
         trace: Path | None = None,
     ) -> LocalRuntime:
         """The runtime for this bundle; whoever takes it closes it."""
-        wanted = _Wanted(backend, isolation, preload_of(bundle))
+        wanted = _Wanted(backend, isolation, placement, preload_of(bundle))
         if self._client is None or wanted != self._wanted or options or trace:
             self.close()
             return _start(wanted, options, trace=trace)
@@ -77,8 +83,14 @@ class HeadStart:
 
 
 def _start(wanted: _Wanted, options: Mapping[str, Any] | None = None, *, trace: Path | None = None) -> LocalRuntime:
-    backend, isolation, preload = wanted
-    return LocalRuntime(backend, options=options, preload=preload, isolation=isolation, trace=trace)
+    return LocalRuntime(
+        wanted.backend,
+        options=options,
+        preload=wanted.preload,
+        isolation=wanted.isolation,
+        placement=wanted.placement,
+        trace=trace,
+    )
 
 
 def _target(arguments: list[str]) -> str | None:

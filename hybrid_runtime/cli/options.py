@@ -93,6 +93,14 @@ Isolation = Annotated[
         "give. See qi-run doctor.",
     ),
 ]
+Placed = Annotated[
+    str,
+    typer.Option(
+        "--placement",
+        metavar="HOW",
+        help="How the processes share the cores and wait for each other: auto, spin, same-core, free or spread.",
+    ),
+]
 Trace = Annotated[
     Path | None,
     typer.Option("--trace", metavar="FILE", help="Write each step's stages to FILE, for https://ui.perfetto.dev."),
@@ -158,6 +166,7 @@ __all__ = [
     "Limit",
     "Out",
     "Param",
+    "Placed",
     "Quiet",
     "Resume",
     "Seed",

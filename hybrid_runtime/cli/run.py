@@ -25,6 +25,7 @@ from hybrid_runtime.cli.options import (
     Limit,
     Out,
     Param,
+    Placed,
     Quiet,
     Resume,
     Seed,
@@ -54,6 +55,7 @@ def run(
     seed: Seed = None,
     limit: Limit = None,
     isolation: Isolation = None,
+    placement: Placed = "auto",
     json: Json = False,
     out: Out = None,
     resume: Resume = None,
@@ -79,7 +81,7 @@ def run(
             interrupts = stack.enter_context(Interrupts())
             start = _head_start(context)
             given = backend_options(backend, keys, backend_option)
-            client = start.client(backend, bundle, given, isolation=isolation, trace=trace)
+            client = start.client(backend, bundle, given, isolation=isolation, placement=placement, trace=trace)
             stack.enter_context(client)
             if folder is not None and resume is not None:
                 job = client.resume(bundle, folder.journal, fsync=fsync)

@@ -53,6 +53,7 @@ class Backend:
     def __init__(self, channel: SeqPacketChannel, epoll: select.epoll, timeout_s: float = EXECUTE_TIMEOUT_S) -> None:
         self.capabilities: Capabilities | None = None
         self.deadline = float("inf")
+        self.channel = channel
         self._timeout_s = timeout_s
         self._link = Link(channel, epoll)
         self._decoder = decoder(FromQuantum)

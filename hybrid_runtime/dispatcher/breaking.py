@@ -70,8 +70,15 @@ class BreakingDispatcher(Dispatcher):
     """A dispatcher with such neighbours."""
 
     def __init__(
-        self, control: SeqPacketChannel, classical: ClassicalPort, quantum: SeqPacketChannel, *, plan: bytes
+        self,
+        control: SeqPacketChannel,
+        classical: ClassicalPort,
+        quantum: SeqPacketChannel,
+        *,
+        plan: bytes,
+        patience_s: float = 0.0,
     ) -> None:
+        # Its channels have no lines to look at, so patience is of no use to it.
         faults = Faults(msgspec.json.decode(plan, type=Plan))
         super().__init__(control, _Pool(classical, faults), _Channel(quantum, faults, reading=RESULTS, sending=EXECUTE))
 

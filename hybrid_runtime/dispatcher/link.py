@@ -24,7 +24,7 @@ class Link:
         self.channel = channel
         self.fd = channel.fileno()
         self._epoll = epoll
-        self._send_nowait = channel.send_nowait
+        self._post, self._send_nowait = channel.post, channel.send_nowait
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._watched = True
@@ -39,6 +39,8 @@ class Link:
         if not self._watched:
             raise ChannelClosed("this end of a local channel has been given up")
         data = encode(message)
+        if self._post(data):
+            return
         if self._waiting or len(data) > PACKET_BYTES or not self._send_nowait(data):
             packets = chunks(data)
             if not self._waiting:

@@ -45,14 +45,15 @@ class Dispatcher(Upkeep):
         quantum: SeqPacketChannel,
         *,
         execute_timeout_s: float = EXECUTE_TIMEOUT_S,
+        patience_s: float = 0.0,
     ) -> None:
-        super().__init__(control, classical, quantum, execute_timeout_s)
+        super().__init__(control, classical, quantum, execute_timeout_s, patience_s)
         self._handlers[self._control.fd] = self._on_control
         self._handlers[self._backend.fd] = self._on_quantum
 
     def run(self) -> None:
         """Step jobs until the client is gone."""
-        poll, handlers = self._epoll.poll, self._handlers
+        wait, handlers = self._watched.wait, self._handlers
         deadlines, reports = self._deadlines, self._reports.timers
         while self._open:
             now = _now()
@@ -60,7 +61,7 @@ class Dispatcher(Upkeep):
             if wake <= now:
                 self._expire(now)
                 continue
-            for fd, events in poll(min(wake - now, MOST_PATIENCE_S)):
+            for fd, events in wait(min(wake - now, MOST_PATIENCE_S)):
                 handler = handlers.get(fd)
                 if handler is not None:  # None: an earlier event of this round ended the job
                     handler(events)
@@ -111,6 +112,8 @@ class Dispatcher(Upkeep):
             return
         if data is not None:
             self._take(job, data)
+            if events and job.link.channel.holding and self._jobs.get(job.job_id) is job:
+                self._on_worker(job, 0)  # no descriptor tells of it
 
     def _take(self, job: Job, data: bytes | memoryview) -> None:
         try:
@@ -150,6 +153,8 @@ class Dispatcher(Upkeep):
             self._act(job, machine.on_failure(message, now))  # type: ignore[arg-type]
         if machine.deadline < job.timer:
             self._watch(job)
+        if self._backend.channel.holding:
+            self._on_quantum(0)
 
     # ------------------------------------------------------------------ actions and timers
 

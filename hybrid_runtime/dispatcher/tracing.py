@@ -60,11 +60,17 @@ class TracingDispatcher(Dispatcher):
     """
 
     def __init__(
-        self, control: SeqPacketChannel, classical: ClassicalPort, quantum: SeqPacketChannel, *, trace: Path
+        self,
+        control: SeqPacketChannel,
+        classical: ClassicalPort,
+        quantum: SeqPacketChannel,
+        *,
+        trace: Path,
+        patience_s: float = 0.0,
     ) -> None:
         self._waterfall: Waterfall | None = Waterfall(trace, _now())
         self._traces: dict[str, JobTrace] = {}
-        super().__init__(control, classical, quantum)
+        super().__init__(control, classical, quantum, patience_s=patience_s)
 
     def _new_backend(self, channel: SeqPacketChannel, timeout_s: float) -> Backend:
         self._asked = _TracingBackend(channel, self._epoll, timeout_s)

@@ -15,6 +15,7 @@ from hybrid_runtime.dispatcher.link import Link
 from hybrid_runtime.dispatcher.output import fault_traceback
 from hybrid_runtime.dispatcher.reports import Reports
 from hybrid_runtime.dispatcher.timers import Timers
+from hybrid_runtime.dispatcher.watching import Watch
 from hybrid_runtime.errors import (
     ChannelClosed,
     ErrorData,
@@ -50,6 +51,7 @@ class Upkeep(ABC):
         classical: ClassicalPort,
         quantum: SeqPacketChannel,
         execute_timeout_s: float,
+        patience_s: float,
     ) -> None:
         self._epoll = select.epoll()
         self._control = Link(control, self._epoll)
@@ -67,6 +69,8 @@ class Upkeep(ABC):
         self._overdue_timer = float("inf")
         self._handlers: dict[int, Callable[[int], None]] = {classical.fileno(): self._on_classical}
         self._reports = Reports(self._tell, self._epoll, self._handlers)
+        self._watched = Watch(self._epoll, self._handlers, patience_s)
+        self._watched.add_backend(quantum)
         self._epoll.register(classical.fileno(), select.EPOLLIN)
         self._open = True
 
@@ -149,6 +153,7 @@ class Upkeep(ABC):
 
     def _lose_backend(self, error: HybridRuntimeError) -> None:
         self._handlers.pop(self._backend.fd, None)
+        self._watched.drop(self._backend.channel)
         self._backend.give_up()
         data = as_data(error)
         self._unavailable(data)
@@ -202,6 +207,7 @@ class Upkeep(ABC):
         self._jobs[job.job_id] = self._by_pid[worker.pid] = job
         self._handlers[link.fd] = lambda events: self._on_worker(job, events)
         self._reports.watch(job)
+        self._watched.add_job(worker.channel)
         self._watch(job)
         try:
             link.send(job.load(backend))
@@ -243,6 +249,7 @@ class Upkeep(ABC):
 
     def _forget_link(self, job: Job) -> None:
         if self._handlers.pop(job.link.fd, None):
+            self._watched.drop(job.link.channel)
             job.link.close()
 
     def _watch(self, job: Job) -> None:

@@ -55,6 +55,15 @@ class SeqPacketChannel:
         """The channel whose socket was inherited as `fd`."""
         return cls(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=fd))
 
+    def post(self, data: bytes) -> bool:
+        """Give the peer this message without the socket, where the channel has another way; whether it did."""
+        return False
+
+    @property
+    def holding(self) -> bool:
+        """Whether a message has been read that `receive_nowait` has yet to give."""
+        return False
+
     def send(self, data: bytes) -> None:
         """Send one message, in several packets where it is large."""
         if len(data) <= PACKET_BYTES:

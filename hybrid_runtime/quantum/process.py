@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.config import child_environment
 from hybrid_runtime.process import interpreter
+from hybrid_runtime.protocol import lines
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.protocol.watched import WatchedChannel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,17 +42,24 @@ class QuantumProcess:
     """
 
     def __init__(self, backend: str, options: Mapping[str, Any] | None = None, more: Sequence[str] = ()) -> None:
-        self.channel, theirs = SeqPacketChannel.pair()
         self._goodbye_s = _GOODBYE_S if _REMOTE in backend else 0.0
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [*_command(backend, dict(options or {}), theirs.fileno()), *more]
+        memory = [lines.new_memory()] if lines.available() and not backend.startswith(_REMOTE) else []
+        for fd in memory:
+            command += ["--memory-fd", str(fd)]
         self._process = subprocess.Popen(
             command,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), *memory],
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
         theirs.close()
+        self.channel = SeqPacketChannel(ours)
+        for fd in memory:
+            self.channel = WatchedChannel(ours, lines.map_memory(fd), first=True)
+            os.close(fd)
 
     @property
     def pid(self) -> int:

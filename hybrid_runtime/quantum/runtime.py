@@ -18,6 +18,7 @@ import argparse
 import gc
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,10 @@ import msgspec
 
 from hybrid_runtime.errors import ChannelClosed, HybridRuntimeError, InvalidInput, ProtocolError
 from hybrid_runtime.process import die_with_parent, ignore_interrupts, renounce
+from hybrid_runtime.protocol import lines
 from hybrid_runtime.protocol.messages import encode
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.protocol.watched import WatchedChannel
 from hybrid_runtime.quantum.drivers import registry
 from hybrid_runtime.quantum.service import failure, serve
 
@@ -58,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     _prepare_process(given.driver, given.options)
     try:
         os.set_inheritable(given.fd, False)  # what a driver starts must not hold the channel open
-        channel = SeqPacketChannel.from_fd(given.fd)
+        channel = _channel(given.fd, given.memory_fd)
     except OSError as error:
         print(f"quantum runtime: --fd {given.fd} is not a socket: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -90,11 +93,21 @@ def _run(given: argparse.Namespace, channel: SeqPacketChannel) -> int:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="hybrid_runtime.quantum.runtime", description="Run one quantum runtime.")
     parser.add_argument("--fd", type=int, required=True, help="inherited SEQPACKET socket to serve")
+    parser.add_argument("--memory-fd", type=int, help="inherited memory that the peer shares")
     parser.add_argument("--driver", required=True, help="name of the driver")
     parser.add_argument("--options", default="{}", help="the driver's options as a JSON object")
     parser.add_argument("--name", help="the backend's name; the driver's own when left out")
     parser.add_argument("--tell-states", action="store_true", help="say when the backend calibrates")
     return parser.parse_args(arguments)
+
+
+def _channel(fd: int, memory: int | None) -> SeqPacketChannel:
+    if memory is None:
+        return SeqPacketChannel.from_fd(fd)
+    try:
+        return WatchedChannel(socket.socket(fileno=fd), lines.map_memory(memory), first=False)
+    finally:
+        os.close(memory)
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import pytest
 
 from hybrid_runtime.bench import peers
 from hybrid_runtime.bench.peers import Candidate, PeerFailed
-from hybrid_runtime.bench.placement import Placement
 from hybrid_runtime.bench.plan import FULL, QUICK
+from hybrid_runtime.placement import Placement
 
 PLAN = msgspec.structs.replace(QUICK, peer_steps=20)
 

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from hybrid_runtime.bench.placement import Cores, Placement, confined, descendants, possible, spread
+from hybrid_runtime.bench.placement import confined, descendants, elsewhere, in_order, possible
+from hybrid_runtime.placement import Placement
+from hybrid_runtime.protocol import lines
 
 ALLOWED = os.sched_getaffinity(0)
 SHOW = "import os; print(*sorted(os.sched_getaffinity(0)))"
@@ -35,40 +37,23 @@ def test_other_placements_do_not_confine_what_is_started(placement):
         assert cores_of_a_child() == ALLOWED
 
 
-def test_spread_gives_worker_and_dispatcher_cores_of_their_own():
-    worker, dispatcher, quantum = Cores(Placement.SPREAD).in_order()
-    assert {worker, dispatcher, quantum} <= ALLOWED
-    assert (worker != dispatcher) is (len(ALLOWED) > 1)
-    assert (quantum not in (worker, dispatcher)) is (len(ALLOWED) > 2)
-
-
 def test_free_leaves_the_choice_to_the_kernel():
-    assert Cores(Placement.FREE).in_order() == (-1, -1, -1)
+    assert in_order(Placement.FREE) == (-1, -1, -1)
 
 
-def test_on_a_single_core_there_is_one_placement(monkeypatch):
+def test_on_a_single_core_there_is_nothing_to_spread(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3})
-    assert possible() == [Placement.SAME_CORE]
+    assert elsewhere() == [Placement.SAME_CORE]
+    assert possible() == [Placement.SPIN, Placement.SAME_CORE]
 
 
-def test_the_processes_of_a_runtime_are_spread_by_what_they_are():
-    code = f"import sys; print('here', flush=True); sys.stdin.readline(); {SHOW}"
-    modules = ("hybrid_runtime.classical.forkserver", "hybrid_runtime.node", "hybrid_runtime.quantum.runtime", "other")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for module in modules
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
-    assert {process.pid for process in processes} <= set(descendants(os.getpid()))
-    spread([process.pid for process in processes])
-    found = [[int(core) for core in process.communicate("\n")[0].split()] for process in processes]
-    assert found == [*([core] for core in Cores(Placement.SPREAD).in_order()), sorted(ALLOWED)]
+def test_what_needs_another_processor_is_not_measured(monkeypatch):
+    monkeypatch.setattr(lines, "available", lambda: False)
+    assert possible() == elsewhere()
 
 
-def test_processes_that_have_ended_are_left_out():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    spread([process.pid])
+def test_the_processes_below_one_are_found_and_those_that_have_ended_are_left_out():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert process.pid in descendants(os.getpid())
+        process.communicate(b"\n")
     assert process.pid not in descendants(os.getpid())

@@ -18,8 +18,11 @@ from hybrid_runtime.protocol.listening import Listener
 from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES
 from hybrid_runtime.protocol.remote import RemoteChannel
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+from hybrid_runtime.protocol.watched import WatchedChannel
 
 PATIENCE_S = 30.0
+# For how long a watched channel looks before it sleeps.
+LOOK_S = 0.02
 SIZES = [1, 2, 1000, 65535, 65536, 65537, 1_000_000, 20_000_000]
 
 
@@ -36,6 +39,16 @@ def seqpacket() -> Ends:
     return Ends(one, other, lambda: None)
 
 
+def watched() -> Ends:
+    one, other = WatchedChannel.pair()
+    one.grant(LOOK_S)
+    return Ends(one, other, lambda: None)
+
+
+def watched_without_patience() -> Ends:
+    return Ends(*WatchedChannel.pair(), lambda: None)
+
+
 def remote() -> Ends:
     listener = Listener(parse_bind_address("tcp://127.0.0.1:0"))
     client = RemoteChannel(parse_bind_address(listener.address))
@@ -49,7 +62,7 @@ def remote_seen_from_the_server() -> Ends:
     return Ends(server, client, close)
 
 
-KINDS = [seqpacket, remote, remote_seen_from_the_server]
+KINDS = [seqpacket, watched, watched_without_patience, remote, remote_seen_from_the_server]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
