@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--warm", type=int, default=1)
     parser.add_argument("--isolation")
+    parser.add_argument("--python")
     parser.add_argument("--trace", type=Path)
     parser.add_argument("--faults", type=str.encode)
     parser.add_argument("--placement", default=placement.Placement.FREE.value)
@@ -55,7 +56,8 @@ def main() -> None:
         held.callback(quantum.close)
         preload = tuple(arguments.preload)
         with placement.on_core(cores.worker):
-            pool = Pool(scratch, warm=arguments.warm, preload=preload, level=arguments.isolation)
+            python, level = arguments.python, arguments.isolation
+            pool = Pool(scratch, warm=arguments.warm, preload=preload, level=level, python=python)
         held.callback(pool.close)
         from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 

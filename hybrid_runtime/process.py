@@ -51,8 +51,8 @@ def ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def interpreter(module: str, *arguments: str) -> list[str]:
-    """The command that runs one of our modules as a process, with this interpreter."""
+def interpreter(module: str, *arguments: str, python: str | None = None) -> list[str]:
+    """The command that runs one of our modules as a process, with this interpreter or that of another environment."""
     # -s: a package in the user's home must not shadow what was installed for the runtime.
     # -P: nor must a file in the present folder, which may be full of a user's scripts.
-    return [sys.executable, "-s", "-P", "-m", module, *arguments]
+    return [python or sys.executable, "-s", "-P", "-m", module, *arguments]

@@ -123,6 +123,7 @@ class Pool:
         most: Workers that jobs may have at the same time; further jobs wait. The host's memory may allow fewer.
         preload: Modules that workers are born with.
         level: Isolation level; the strictest available when None.
+        python: Interpreter of the workers' environment, which has this package, too; the present one when None.
     """
 
     def __init__(
@@ -133,9 +134,10 @@ class Pool:
         most: int = MOST_WORKERS,
         preload: tuple[str, ...] = PRELOAD,
         level: str | None = None,
+        python: str | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = interpreter("hybrid_runtime.classical.forkserver", "--fd", str(theirs.fileno()))
+        command = interpreter("hybrid_runtime.classical.forkserver", "--fd", str(theirs.fileno()), python=python)
         command += ["--parent", str(os.getpid()), "--scratch", str(scratch)]
         if level is not None:
             command += ["--isolation", level]

@@ -46,6 +46,8 @@ class Beginning:
         Raises:
             JournalError: its journal cannot be read.
             InvalidInput: what was accepted cannot be run after all.
+            NotFound: its bundle is gone.
+            Unavailable: the database does not answer.
             OSError: its folder cannot be written.
         """
         journal = folder / "journal.bin"

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.journal import is_free
-from hybrid_runtime.errors import Conflict, InvalidInput, JournalError, LeaseLost, as_data
+from hybrid_runtime.errors import Conflict, HybridRuntimeError, LeaseLost, Unavailable, as_data
 from hybrid_runtime.protocol.control import Ended, FromDispatcher, Log, Paused, Progress, Restarted
 from hybrid_runtime.resources.backends import BackendStatus
 from hybrid_runtime.server.news import News
@@ -174,12 +174,13 @@ class Desk:
                 held.hand_at = _now() + _IN_USE_S
                 return
             submit = self._beginning.of(held.claimed, held.folder)
-        except (JournalError, InvalidInput) as error:
-            self._act(held, held.run.on_refused(as_data(error)))
-            return
-        except OSError as error:
-            _log.error("job %s cannot begin: %s; it is tried again", name, error.strerror)
+        except (OSError, Unavailable) as error:
+            # No space for its folder, or no database: that is no fault of the job.
+            _log.error("job %s cannot begin: %s; it is tried again", name, error)
             held.hand_at = _now() + _NO_SPACE_S
+            return
+        except HybridRuntimeError as error:
+            self._act(held, held.run.on_refused(as_data(error)))
             return
         if isinstance(submit, Ended):
             held.run.on_ended()

@@ -132,4 +132,6 @@ def node_arguments(backend: BackendSettings, environment: EnvironmentSettings) -
         command += ["--preload", name]
     if backend.isolation is not None:
         command += ["--isolation", backend.isolation]
+    if environment.python is not None:
+        command += ["--python", environment.python]
     return command

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import select
 import signal
 import time
 
-from hybrid_runtime.errors import HybridRuntimeError
+from hybrid_runtime.server.attempts import Attempts
 from hybrid_runtime.server.child import begin, open_store
 from hybrid_runtime.server.signals import Signals
 
 PROMOTE_EVERY_S = 1.0
 SWEEP_EVERY_S = 60.0
 
-_log = logging.getLogger(__name__)
 _now = time.monotonic
 
 
@@ -26,17 +24,15 @@ def main() -> None:
     """Keep house until told to end."""
     start = begin(argparse.ArgumentParser(prog="hybrid-runtime-manager"), "manager")
     store = open_store(start)
+    attempt = Attempts()
     sweep_at = _now() + SWEEP_EVERY_S
     with Signals(signal.SIGTERM) as signals:
         start.say_ready()
         while not signals.take():
-            try:
-                store.housekeeping.promote()
-                if _now() >= sweep_at:
-                    sweep_at = _now() + SWEEP_EVERY_S
-                    store.housekeeping.sweep()
-            except HybridRuntimeError as error:
-                _log.error("housekeeping did not come to its end, and is tried again: %s", error)
+            attempt(store.housekeeping.promote)
+            if _now() >= sweep_at:
+                sweep_at = _now() + SWEEP_EVERY_S
+                attempt(store.housekeeping.sweep)
             select.select([signals], [], [], PROMOTE_EVERY_S)
     store.close()
 

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING
 from msgspec import to_builtins
 
 from hybrid_runtime.classical.cleaning import remove_tree
-from hybrid_runtime.errors import HybridRuntimeError, NotFound
+from hybrid_runtime.errors import NotFound
 from hybrid_runtime.jobs.bells import Bell
 from hybrid_runtime.resources.backends import BackendStatus
+from hybrid_runtime.server.attempts import Attempts
 from hybrid_runtime.server.beginning import Beginning
 from hybrid_runtime.server.child import Start, begin, open_store
 from hybrid_runtime.server.desk import LEASE_S, Desk
@@ -82,12 +83,12 @@ class Runner:
         )
         self._announced = False
         self._due: dict[str, float] = {}
-        self._trouble = ""
+        self._try = Attempts()
 
     def run(self) -> None:
         """Run jobs until SIGTERM."""
-        self._begin()
-        while not self._signals.take():
+        ended = not self._begin()
+        while not ended:
             self._dispatching.start_if_due()
             rung = self._wait()
             self._desk.hear()
@@ -102,15 +103,22 @@ class Runner:
             self._every("look", LOOK_EVERY_S, self._look, now=rung)
             self._every("beat", BEAT_EVERY_S, self._desk.beat)
             self._desk.hand()
+            ended = bool(self._signals.take())
         self._leave()
 
-    def _begin(self) -> None:
-        """Take over what a former runner left, and find out what there is, while the dispatcher loads."""
+    def _begin(self) -> bool:
+        """Take over what a former runner left, and find out what there is, while the dispatcher loads.
+
+        Returns:
+            Whether it could be done before this process was told to end.
+        """
         self._dispatching.start_if_due()
         self._published = published(*self._environment)
         while not (self._try(self._introduce) and self._try(self._desk.take_over)):
-            select.select([self._signals], [], [], LOOK_EVERY_S)
+            if select.select([self._signals], [], [], LOOK_EVERY_S)[0]:
+                return False
         self._say_ready()
+        return True
 
     def _introduce(self) -> None:
         """Be known, so that jobs are taken for this backend; what it can do follows when its dispatcher says so."""
@@ -161,20 +169,6 @@ class Runner:
         if now or _now() >= self._due.get(name, 0.0):
             self._try(work)
             self._due[name] = _now() + interval_s
-
-    def _try(self, work: Callable[[], None]) -> bool:
-        """Do something with the database; whether it could be done. What could not is tried again."""
-        try:
-            work()
-        except HybridRuntimeError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                _log.error("%s: %s; jobs go on, and this is tried again", type(error).__name__, error)
-            return False
-        if self._trouble:
-            self._trouble = ""
-            _log.info("the database answers again")
-        return True
 
 
 def main() -> None:

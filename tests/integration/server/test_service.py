@@ -6,13 +6,16 @@ import os
 import select
 import signal
 import sqlite3
+import sys
 import textwrap
+import venv
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+import hybrid_runtime
 from hybrid_runtime.dispatcher.journal import Stepped, read
 from tests.serving import Service, descendants, running_service
 
@@ -42,6 +45,14 @@ WAITING = """
 
         def finalize(self, history):
             return self.seen
+"""
+WHERE = """
+    import sys
+    from hybrid_runtime import hybrid
+
+    @hybrid
+    def where(context):
+        return sys.prefix
 """
 
 
@@ -217,3 +228,28 @@ def test_jobs_go_on_while_the_database_is_locked(service, waiting):
         database.execute("ROLLBACK")
     result = service.result(job)
     assert (result["steps"], len(result["metrics"]["seen"])) == (100, 100)
+
+
+# ------------------------------------------------------------------ environments
+
+
+def test_algorithms_run_in_the_interpreter_of_their_environment(tmp_path):
+    other = tmp_path / "other"
+    venv.create(other, with_pip=False, symlinks=True)
+    (packages,) = other.glob("lib/python*/site-packages")
+    # It finds there what the tests' own interpreter has.
+    own = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "shared.pth").write_text("\n".join([*own, str(Path(hybrid_runtime.__file__).parent.parent)]))
+    (packages / "of_this_environment-4.5.dist-info").mkdir()
+    (packages / "of_this_environment-4.5.dist-info" / "METADATA").write_text(
+        "Name: of-this-environment\nVersion: 4.5\n"
+    )
+    file = tmp_path / "where.py"
+    file.write_text(
+        "import sys\nfrom hybrid_runtime import hybrid\n\n@hybrid\ndef where(context):\n    return sys.prefix\n"
+    )
+    with running_service(tmp_path, ONE + f'python = "{other}/bin/python"\n') as one:
+        result = one.result(one.submit("emulator", bundle=one.upload(file)))
+        assert (result["error"], result["result"]) == (None, str(other))
+        (environment,) = one.get("/v1/environments")["items"]
+        assert environment["packages"]["of-this-environment"] == "4.5"
