@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import selectors
 import socket
 import statistics
@@ -89,6 +90,7 @@ def one_run(service: Service, bundle: str, steps: int, watchers: int) -> tuple[d
 
 def watch(url: str, token: str, job: str, watchers: int, answer: Any) -> None:
     """Read all event streams to their end; puts the number of events into `answer`."""
+    os.nice(19)  # in truth they are on other hosts
     host, _, port = url.removeprefix("http://").rpartition(":")
     request = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     selector = selectors.DefaultSelector()

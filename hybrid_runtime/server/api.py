@@ -9,7 +9,7 @@ import argparse
 import socket
 
 from hybrid_runtime.api.serving import serve
-from hybrid_runtime.server.child import begin, open_store
+from hybrid_runtime.server.child import begin, open_store, yield_to_steps
 from hybrid_runtime.server.mapping import api_settings_of
 
 
@@ -18,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="hybrid-runtime-api")
     parser.add_argument("--fd", type=int, required=True)
     start = begin(parser, "api")
+    yield_to_steps()
     store = open_store(start)
     listening = socket.socket(fileno=start.arguments.fd)
     serve(store, api_settings_of(start.settings, start.folder.path), listening, start.say_ready)

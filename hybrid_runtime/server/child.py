@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import argparse
 
 
+# A tenth of the processor for this process where it is contended.
+_NICE = 10
+
+
 class Start(NamedTuple):
     """What a process of the service begins with."""
 
@@ -32,6 +36,11 @@ class Start(NamedTuple):
     def say_ready(self) -> None:
         """Tell the supervisor that this process does its work."""
         os.write(self.arguments.ready_fd, f"{self.name}\n".encode())
+
+
+def yield_to_steps() -> None:
+    """Let whatever steps jobs on this host go first: who reads and waits can do so a little longer."""
+    os.nice(_NICE)
 
 
 def begin(parser: argparse.ArgumentParser, name: str = "") -> Start:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hybrid_runtime.errors import ChannelClosed, ErrorData
 from hybrid_runtime.local import PRELOAD
 from hybrid_runtime.nodeprocess import NodeProcess
+from hybrid_runtime.placement import parse, settled
 from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Open, Pause, Submit, Unavailable
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
 from hybrid_runtime.server.brake import Brake
@@ -132,6 +133,7 @@ def node_arguments(backend: BackendSettings, environment: EnvironmentSettings) -
         command += ["--preload", name]
     if backend.isolation is not None:
         command += ["--isolation", backend.isolation]
+    command += ["--placement", settled(parse(backend.placement)).value]
     if environment.python is not None:
         command += ["--python", environment.python]
     return command

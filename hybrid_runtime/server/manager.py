@@ -11,7 +11,7 @@ import signal
 import time
 
 from hybrid_runtime.server.attempts import Attempts
-from hybrid_runtime.server.child import begin, open_store
+from hybrid_runtime.server.child import begin, open_store, yield_to_steps
 from hybrid_runtime.server.signals import Signals
 
 PROMOTE_EVERY_S = 1.0
@@ -23,6 +23,7 @@ _now = time.monotonic
 def main() -> None:
     """Keep house until told to end."""
     start = begin(argparse.ArgumentParser(prog="hybrid-runtime-manager"), "manager")
+    yield_to_steps()
     store = open_store(start)
     attempt = Attempts()
     sweep_at = _now() + SWEEP_EVERY_S
