@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from hybrid_runtime.errors import InvalidInput, ResultNotEncodable
 from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
 from hybrid_runtime.protocol.control import Ended, Submit
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.jobs.reports import Claimed
 
 # What the journal of a job that goes on says about why.
+_WALL_LEFT = "wall_left_s"
 RESUMED = "taken up by its runner"
 
 
@@ -66,6 +69,9 @@ class Beginning:
             content = self._bundle(claimed.bundle)
         if not (folder / "bundle.bin").exists():
             write_whole(folder / "bundle.bin", content)
+        limits = bounded(claimed.limits, self._limits)
+        if limits.wall_s is not None:
+            limits = replace(limits, wall_s=_wall_left(folder, limits.wall_s))
         try:
             given = encode_value(parameters, "parameters")
         except ResultNotEncodable as error:
@@ -76,11 +82,24 @@ class Beginning:
             given,
             claimed.seed,
             claimed.shots,
-            bounded(claimed.limits, self._limits),
+            limits,
             str(journal),
             self._fsync,
             RESUMED if kept.began else "",
         )
+
+
+def keep_wall_left(folder: Path, seconds: float | None) -> None:
+    """Keep what is left of a paused job's wall limit, beside its journal."""
+    if seconds is not None:
+        write_whole(folder / _WALL_LEFT, str(seconds).encode())
+
+
+def _wall_left(folder: Path, otherwise: float) -> float:
+    try:
+        return min(float((folder / _WALL_LEFT).read_bytes()), otherwise)
+    except FileNotFoundError:
+        return otherwise
 
 
 @cache

@@ -14,6 +14,7 @@ from hybrid_runtime.dispatcher.journal import is_free
 from hybrid_runtime.errors import Conflict, HybridRuntimeError, LeaseLost, Unavailable, as_data
 from hybrid_runtime.protocol.control import Ended, FromDispatcher, Log, Paused, Progress, Restarted
 from hybrid_runtime.resources.backends import BackendStatus
+from hybrid_runtime.server.beginning import keep_wall_left
 from hybrid_runtime.server.news import News
 from hybrid_runtime.server.results import kept_of, result_of
 from hybrid_runtime.server.runs import Action, Forget, GiveUp, Phase, Release, Run, SetPaused, Tell
@@ -61,6 +62,9 @@ class Desk:
         beginning: Makes what a dispatcher is given.
         dispatching: The dispatcher.
         owner: The runner's name in leases.
+
+    Attributes:
+        told_status: What was last said of the backend.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Desk:
         self._held: dict[str, Held] = {}
         # Jobs that have left, and what is to be written about that; each once the rest of its news is.
         self._leaving: list[tuple[Held, Result | SetPaused | Release]] = []
+        self.told_status: tuple[BackendStatus, str] | None = None
         # Not written because the database did not answer.
         self._unwritten: list[Report] = []
         self._obeyed: set[int] = set()
@@ -124,6 +129,7 @@ class Desk:
             self.hand()
 
     def _hold(self, claimed: Claimed) -> None:
+        _log.info("job %s of %s is here, for the %d. time", claimed.job_id, claimed.user, claimed.attempts)
         self._held[claimed.job_id] = Held(claimed, self._folder.job(claimed.job_id))
 
     def obey(self) -> None:
@@ -214,6 +220,7 @@ class Desk:
         elif isinstance(message, Restarted):
             held.news.begin_anew("its worker was lost; it goes on from its journal")
         elif isinstance(message, Paused):
+            keep_wall_left(held.folder, message.wall_left_s)
             self._act(held, held.run.on_paused())
         elif isinstance(message, Ended):
             self._on_ended(held, message)
@@ -304,13 +311,16 @@ class Desk:
             runs.release(claimed.job_id, claimed.fence, how.reason)
         else:
             runs.finish(claimed.job_id, claimed.fence, how)
+            _log.info("job %s is %s after %d steps", claimed.job_id, how.state, how.steps)
+
+    def status(self) -> tuple[BackendStatus, str]:
+        """What the backend is doing, and why."""
+        if not self._dispatching.serving:
+            return BackendStatus.OFFLINE, self._dispatching.why
+        return (BackendStatus.EXECUTING if self._running() else BackendStatus.IDLE), ""
 
     def beat(self) -> None:
         """Say how the backend is doing."""
-        if not self._dispatching.serving:
-            status, reason = BackendStatus.OFFLINE, self._dispatching.why
-        elif self._running():
-            status, reason = BackendStatus.EXECUTING, ""
-        else:
-            status, reason = BackendStatus.IDLE, ""
-        self._store.runs.heartbeat(self._backend, status, reason)
+        told = self.status()
+        self._store.runs.heartbeat(self._backend, *told)
+        self.told_status = told

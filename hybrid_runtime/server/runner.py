@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 WRITE_EVERY_S = 0.1
 BEAT_EVERY_S = 2.0
+# Short jobs make a backend busy and idle many times a second.
+TELL_EVERY_S = 0.25
 RENEW_EVERY_S = LEASE_S / 4
 # A runner that was told to end, or whose supervisor was killed, needs a moment to be gone.
 _LOCK_PATIENCE_S = 15.0
@@ -82,7 +84,8 @@ class Runner:
             owner=f"{name}-{os.getpid()}",
         )
         self._announced = False
-        self._due: dict[str, float] = {}
+        self._due = {"write": 0.0, "renew": 0.0, "look": 0.0, "beat": 0.0}
+        self._beaten = 0.0
         self._try = Attempts()
 
     def run(self) -> None:
@@ -101,7 +104,9 @@ class Runner:
             self._every("write", WRITE_EVERY_S, self._desk.write)
             self._every("renew", RENEW_EVERY_S, self._desk.renew)
             self._every("look", LOOK_EVERY_S, self._look, now=rung)
-            self._every("beat", BEAT_EVERY_S, self._desk.beat)
+            if self._desk.status() != self._desk.told_status:
+                self._due["beat"] = min(self._due["beat"], self._beaten + TELL_EVERY_S)
+            self._every("beat", BEAT_EVERY_S, self._beat)
             self._desk.hand()
             ended = bool(self._signals.take())
         self._leave()
@@ -138,6 +143,10 @@ class Runner:
         self._desk.obey()
         self._desk.claim()
 
+    def _beat(self) -> None:
+        self._beaten = _now()
+        self._desk.beat()
+
     def _leave(self) -> None:
         """Have every job leave as soon as its step is answered, and say so."""
         self._desk.stop(_WHY_LEFT)
@@ -166,7 +175,7 @@ class Runner:
         return True
 
     def _every(self, name: str, interval_s: float, work: Callable[[], None], *, now: bool = False) -> None:
-        if now or _now() >= self._due.get(name, 0.0):
+        if now or _now() >= self._due[name]:
             self._try(work)
             self._due[name] = _now() + interval_s
 

@@ -76,7 +76,7 @@ def make_pool(monkeypatch, tmp_path) -> Iterator[Callable[..., Pool]]:
 
     def make(plan: str = "", **settings) -> Pool:
         command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r})\n{PLANNED}", plan]
-        monkeypatch.setattr(module, "interpreter", lambda _, *arguments: [*command, *arguments])
+        monkeypatch.setattr(module, "interpreter", lambda _, *arguments, python: [*command, *arguments])
         made.append(Pool(tmp_path, **settings))
         return made[-1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -79,9 +80,9 @@ class Bench:
         self.desk.take_over()
         self.desk.hand()
 
-    def submit(self) -> str:
+    def submit(self, **request: Any) -> str:
         """A job that the desk has claimed and handed over."""
-        job = self.store.jobs.submit(OPERATOR, JobRequest(backend="b", circuit="version 3.0", seed=5)).id
+        job = self.store.jobs.submit(OPERATOR, JobRequest(backend="b", circuit="version 3.0", seed=5, **request)).id
         self.desk.claim()
         return job
 
@@ -318,3 +319,46 @@ def test_a_job_that_cannot_be_run_fails_with_the_reason(bench):
     bench.desk.write()
     assert bench.job(job).state is JobState.FAILED
     assert "is not a journal" in bench.job(job).error.text
+
+
+# ------------------------------------------------------------------ what is said of the backend
+
+
+def test_a_backend_is_as_its_dispatcher_is(bench):
+    def told() -> tuple[str, str]:
+        bench.desk.beat()
+        backend = bench.store.backends.get(OPERATOR, "b")
+        return backend.status, backend.reason
+
+    assert told() == ("idle", "")
+    job = bench.submit()
+    assert told() == ("executing", "")
+    bench.say(ended(job))
+    assert told() == ("idle", "")
+    bench.dispatcher.serving, bench.dispatcher.why = False, "its driver does not start"
+    assert told() == ("offline", "its driver does not start")
+
+
+def test_a_paused_job_keeps_what_is_left_of_its_wall_limit(bench):
+    job = bench.submit(limits={"wall_s": 60.0})
+    bench.journal(job).close()
+    bench.store.jobs.pause(OPERATOR, job)
+    bench.desk.obey()
+    bench.say(Paused(job, 1, 12.5))
+    bench.store.jobs.resume(OPERATOR, job)
+    bench.desk.claim()
+    assert [submit.limits.wall_s for submit in bench.dispatcher.told if isinstance(submit, Submit)] == [60.0, 12.5]
+
+
+def test_a_job_waits_while_its_folder_cannot_be_made(bench):
+    job = bench.store.jobs.submit(OPERATOR, JobRequest(backend="b", circuit="version 3.0")).id
+    # Its folder cannot be made.
+    bench.folder.job(job).touch()
+    bench.desk.claim()
+    assert bench.dispatcher.told == []
+    assert bench.desk.busy
+    bench.folder.job(job).unlink()
+    (held,) = bench.desk._held.values()
+    held.hand_at = 0.0  # its time to be tried again has come
+    bench.desk.hand()
+    assert [submit.job_id for submit in bench.dispatcher.told] == [job]
