@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import pwd
 import select
-from collections.abc import Iterator
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
 
 from tests.serving import Service, running_service
@@ -55,3 +62,81 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A job manager with the emulator, for all tests of one process; tests leave its users and jobs to each other."""
     with running_service(tmp_path_factory.mktemp("service")) as one:
         yield one
+
+
+def _postgres_programs() -> Path | None:
+    """The folder with PostgreSQL's server, the newest version first."""
+    found = shutil.which("initdb")
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    return next((folder for folder in [*folders, *([Path(found).parent] if found else [])] if folder.is_dir()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Path | None]:
+    """The folder with the socket of a PostgreSQL server of these tests' own; None where there is no PostgreSQL."""
+    programs = _postgres_programs()
+    if programs is None:
+        yield None
+        return
+    # Not in pytest's own folder: that may be private, and its path too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    # PostgreSQL does not run as root.
+    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    identity = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    log = (folder / "log").open("w")
+    data = str(folder / "data")
+    make = [programs / "initdb", "-D", data, "-U", "tests", "-E", "UTF8", "--locale=C", "-A", "trust", "--no-sync"]
+    subprocess.run(make, check=True, stdout=log, stderr=log, cwd=folder, **identity)
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "max_connections": "100",
+        "shared_buffers": "64MB",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    server = subprocess.Popen(
+        [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=folder, **identity
+    )
+    try:
+        ready = [programs / "pg_isready", "-q", "-h", folder, "-t", "1"]
+        while subprocess.run(ready, check=False).returncode:
+            assert server.poll() is None, (folder / "log").read_text()
+        yield folder
+    finally:
+        server.send_signal(signal.SIGINT)  # a fast shutdown
+        server.wait()
+        log.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Path | None) -> Iterator[Callable[[], str]]:
+    """Makes empty databases; they go with the test. Where there is no PostgreSQL, the test is skipped."""
+    made: list[str] = []
+    engine = None
+
+    def address(name: str) -> str:
+        return f"postgresql+pg8000://tests@/{name}?unix_sock={postgres_server}/.s.PGSQL.5432"
+
+    def make() -> str:
+        nonlocal engine
+        if postgres_server is None:
+            reason = "there is no PostgreSQL server on this machine"
+            # What is to be tested everywhere before a change is taken must not be left out without notice.
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        if engine is None:
+            engine = sa.create_engine(address("postgres"), isolation_level="AUTOCOMMIT")
+        made.append(f"test_{uuid.uuid4().hex}")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {made[-1]}")
+        return address(made[-1])
+
+    yield make
+    if engine is not None:
+        with engine.connect() as connection:
+            for name in made:
+                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        engine.dispose()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,7 +10,7 @@ from hybrid_runtime.errors import InvalidInput, NotFound
 from hybrid_runtime.jobs import checks
 from hybrid_runtime.jobs.access import Principal, require
 from hybrid_runtime.jobs.listing import select_queue
-from hybrid_runtime.jobs.schema import ACTIVE, backends, environments, jobs, lanes
+from hybrid_runtime.jobs.schema import backends, environments, lanes, loads
 from hybrid_runtime.jobs.standing import SERVING, standing
 from hybrid_runtime.jobs.trail import entry, note
 from hybrid_runtime.resources.accounts import Role
@@ -106,13 +105,8 @@ class Backends:
 
     def _shown(self, connection: sa.Connection, query: sa.Select[Any]) -> builtins.list[Backend]:
         rows = connection.execute(query).all()
-        names = [row.name for row in rows]
-        queued: Counter[str] = Counter()
-        for name, count in connection.execute(
-            sa.select(lanes.c.backend, lanes.c.queued).where(lanes.c.backend.in_(names))
-        ):
-            queued[name] += count
-        running = Counter(connection.scalars(sa.select(jobs.c.backend).where(ACTIVE, jobs.c.backend.in_(names))))
+        queued = _sums(connection, lanes.c.backend, lanes.c.queued)
+        running = _sums(connection, loads.c.backend, loads.c.running)
         shown = []
         for row in rows:
             stands = standing(row._asdict(), self._database.now(), self._policy)
@@ -123,8 +117,8 @@ class Backends:
                     accepting=row.accepting,
                     reason=stands.reason,
                     since=stands.since,
-                    queued=queued[row.name],
-                    running=running[row.name],
+                    queued=queued.get(row.name, 0),
+                    running=running.get(row.name, 0),
                     last_heartbeat=row.last_heartbeat,
                     capabilities=row.capabilities,
                     calibration=row.calibration,
@@ -184,6 +178,10 @@ class Backends:
                 if not {row.status, str(status)} <= _QUIET:
                     note(connection, entry(now, "runner", "backend", name, str(status), reason))
             connection.execute(sa.update(backends).where(backends.c.name == name).values(**values))
+
+
+def _sums(connection: sa.Connection, name: sa.Column[Any], amount: sa.Column[Any]) -> dict[str, int]:
+    return {one: int(total) for one, total in connection.execute(sa.select(name, sa.func.sum(amount)).group_by(name))}
 
 
 class Environments:

@@ -106,7 +106,10 @@ def translated() -> Iterator[None]:
 
 
 def _cause(error: sa.exc.SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error)[:300]
+    cause = getattr(error, "orig", None) or error
+    # The driver of PostgreSQL keeps the server's message among a dozen fields.
+    fields = cause.args[0] if cause.args else None
+    return str(fields.get("M", cause) if isinstance(fields, dict) else cause)[:300]
 
 
 def _engine(url: str) -> sa.Engine:

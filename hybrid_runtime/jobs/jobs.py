@@ -297,7 +297,7 @@ class Jobs:
             return found
 
     def _taken(self, submission: Submission) -> builtins.list[Job]:
-        taken: builtins.list[Job] = self._submissions.ask(submission)
+        taken = self._submissions.ask(submission)
         for backend in {job.backend for job in taken}:
             self._bells.ring(backend)
         return taken

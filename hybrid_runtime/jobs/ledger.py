@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hybrid_runtime.errors import Conflict, InternalError
 from hybrid_runtime.job import NEXT, JobState
 from hybrid_runtime.jobs.schema import (
-    BLOCK_BITS,
+    BLOCK,
     QUEUED,
     blocks,
     commands,
@@ -24,8 +24,8 @@ from hybrid_runtime.jobs.schema import (
     events,
     jobs,
     lanes,
+    loads,
     usage,
-    waiting,
 )
 from hybrid_runtime.jobs.trail import entry, note
 from hybrid_runtime.jobs.views import job_of
@@ -68,7 +68,7 @@ class Ledger:
         self._events: list[Row] = []
         self._lanes: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._blocks: defaultdict[tuple[str, int, int], int] = defaultdict(int)
-        self._waiting: defaultdict[str, int] = defaultdict(int)
+        self._loads: dict[tuple[str, str], dict[str, int]] = {}
         self._usage: dict[tuple[str, str], dict[str, float]] = {}
 
     def row(self, number: int) -> Row:
@@ -162,11 +162,14 @@ class Ledger:
         self._count(row, state, 1)
 
     def _count(self, row: Row, state: JobState, by: int) -> None:
+        load = self._loads.setdefault((row["backend"], row["user"]), {"waiting": 0, "running": 0})
         if state in WAITING:
-            self._waiting[row["user"]] += by
+            load["waiting"] += by
+        elif not state.final:
+            load["running"] += by
         if state is JobState.QUEUED:
             self._lanes[row["backend"], row["user"], row["rank"]] += by
-            self._blocks[row["backend"], row["rank"], row["number"] >> BLOCK_BITS] += by
+            self._blocks[row["backend"], row["rank"], row["number"] - row["number"] % BLOCK] += by
 
     def settle(self) -> None:
         """Write what has been collected."""
@@ -178,7 +181,13 @@ class Ledger:
             self._settle_lane(backend, user, rank, change)
         self._settle_blocks()
         self._database.add(
-            self.connection, waiting, [{"user": user, "jobs": by} for user, by in self._waiting.items() if by]
+            self.connection,
+            loads,
+            [
+                {"backend": backend, "user": user, **load}
+                for (backend, user), load in self._loads.items()
+                if any(load.values())
+            ],
         )
         day = int(self.now // _DAY_S)
         self._database.add(

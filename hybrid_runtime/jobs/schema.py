@@ -9,7 +9,7 @@ Four tables count what would take too long to count anew. They change in the tra
 * `lanes`: one row for each user and priority class with queued jobs on a backend, with the first of these jobs. The
   scheduler reads them in place of the queue.
 * `blocks`: how many of 512 consecutive jobs are queued, so that a position is a sum over few rows.
-* `waiting`: how many jobs of each user are planned, queued or paused, for the cap on them.
+* `loads`: how many jobs of each user wait for a backend or run on it, for the caps on both.
 * `usage`: what each user used in each project on each day.
 """
 
@@ -31,8 +31,8 @@ metadata = sa.MetaData(
     }
 )
 
-# A job's number without these bits is its block.
-BLOCK_BITS = 9
+# So many jobs with consecutive numbers are a block; it is named by the first of these numbers.
+BLOCK = 512
 
 # In words, because an index on some of the rows is used by queries with the same words only.
 ACTIVE_STATES = (JobState.STARTING, JobState.RUNNING, JobState.PAUSING, JobState.FINALIZING)
@@ -238,14 +238,14 @@ jobs = sa.Table(
     _text("circuit", nullable=True),
     sa.Index(None, "project", "number"),
     sa.Index(None, "project", "state", "number"),
-    sa.Index(None, "project", "user", "number"),
-    sa.Index(None, "project", "name", "number"),
+    sa.Index(None, "name", "number"),
     sa.Index(None, "backend", "number"),
+    sa.Index(None, "backend", "state", "number"),
     sa.Index(None, "state", "number"),
     sa.Index(None, "user", "number"),
+    sa.Index(None, "user", "state", "number"),
     sa.Index("ix_jobs_queue", "backend", "rank", "number", **_where(_QUEUED)),
     sa.Index("ix_jobs_lane", "backend", "rank", "user", "number", **_where(_QUEUED)),
-    sa.Index("ix_jobs_active", "backend", "user", **_where(_ACTIVE)),
     sa.Index("ix_jobs_planned", "start_after", **_where(_PLANNED)),
 )
 
@@ -269,7 +269,15 @@ blocks = sa.Table(
     _count("queued"),
 )
 
-waiting = sa.Table("waiting", metadata, _text("user", primary_key=True), _count("jobs"))
+loads = sa.Table(
+    "loads",
+    metadata,
+    _text("backend", primary_key=True),
+    _text("user", primary_key=True),
+    _count("waiting"),
+    _count("running"),
+    sa.Index(None, "user"),
+)
 
 usage = sa.Table(
     "usage",

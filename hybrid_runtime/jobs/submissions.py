@@ -16,7 +16,7 @@ from hybrid_runtime.jobs.bundles import hold, require_bundle
 from hybrid_runtime.jobs.ledger import Ledger, Row, ledger
 from hybrid_runtime.jobs.requests import checked_limits, digest, new_job_id
 from hybrid_runtime.jobs.scheduler import RANKS
-from hybrid_runtime.jobs.schema import bundles, environments, jobs, keys, waiting
+from hybrid_runtime.jobs.schema import bundles, environments, jobs, keys, loads
 from hybrid_runtime.jobs.standing import require_backend
 from hybrid_runtime.jobs.views import shown
 from hybrid_runtime.resources.accounts import Role
@@ -141,8 +141,8 @@ class Desk:
 
     def _depth(self, user: str) -> int:
         if user not in self._waiting:
-            query = sa.select(waiting.c.jobs).where(waiting.c.user == user)
-            self._waiting[user] = self._connection.scalar(query) or 0
+            query = sa.select(sa.func.sum(loads.c.waiting)).where(loads.c.user == user)
+            self._waiting[user] = int(self._connection.scalar(query) or 0)
         return self._waiting[user]
 
     def _job(self, who: Principal, request: JobRequest) -> Row:

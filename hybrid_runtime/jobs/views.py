@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from hybrid_runtime.job import JobState
 from hybrid_runtime.jobs.scheduler import PRIORITIES
-from hybrid_runtime.jobs.schema import ACTIVE, ACTIVE_STATES, BLOCK_BITS, QUEUED, backends, blocks, jobs
+from hybrid_runtime.jobs.schema import ACTIVE_STATES, BLOCK, QUEUED, backends, blocks, jobs, loads
 from hybrid_runtime.jobs.standing import unready
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.resources.jobs import Failure, Job, JobKind
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hybrid_runtime.jobs.policy import Policy
 
 _ENDED = frozenset(state for state in JobState if state.final)
+# Fewer than the values that a statement of either database may have.
+_AT_ONCE = 500
 # All but the columns that may be large, and that no list shows.
 SHOWN = [column for column in jobs.c if column.name not in ("parameters", "circuit", "language")]
 
@@ -58,13 +60,10 @@ def job_of(row: Mapping[str, Any], position: int | None = None, waiting_for: str
     )
 
 
-def positions(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, int]:
-    """The place of each of these queued jobs in its backend's queue, from 1."""
-    wanted = list(numbers)
-    if not wanted:
-        return {}
+def _places() -> sa.Select[tuple[int, int]]:
+    """The query for places in the queue: whole blocks that go before, and what goes before in the job's own."""
     asked = jobs.alias("asked")
-    block = asked.c.number.bitwise_rshift(BLOCK_BITS)
+    block = asked.c.number - asked.c.number % BLOCK
     in_blocks_before = sa.select(sa.func.coalesce(sa.func.sum(blocks.c.queued), 0)).where(
         blocks.c.backend == asked.c.backend,
         sa.or_(blocks.c.rank < asked.c.rank, sa.and_(blocks.c.rank == asked.c.rank, blocks.c.block < block)),
@@ -73,13 +72,24 @@ def positions(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, in
         QUEUED,
         jobs.c.backend == asked.c.backend,
         jobs.c.rank == asked.c.rank,
-        jobs.c.number.between(block.bitwise_lshift(BLOCK_BITS), asked.c.number),
+        jobs.c.number.between(block, asked.c.number),
     )
     places = in_blocks_before.correlate(asked).scalar_subquery() + in_its_block.correlate(asked).scalar_subquery()
-    return {
-        number: int(place)
-        for number, place in connection.execute(sa.select(asked.c.number, places).where(asked.c.number.in_(wanted)))
-    }
+    return sa.select(asked.c.number, places).where(asked.c.number.in_(sa.bindparam("numbers", expanding=True)))
+
+
+# Made once: making it takes longer than the database takes to answer it.
+_PLACES = _places()
+
+
+def positions(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, int]:
+    """The place of each of these queued jobs in its backend's queue, from 1."""
+    wanted = [*numbers]
+    found: dict[int, int] = {}
+    for first in range(0, len(wanted), _AT_ONCE):
+        some = {"numbers": wanted[first : first + _AT_ONCE]}
+        found |= {number: int(place) for number, place in connection.execute(_PLACES, some)}
+    return found
 
 
 def shown(connection: sa.Connection, rows: Sequence[Mapping[str, Any]], now: float, policy: Policy) -> list[Job]:
@@ -109,14 +119,9 @@ def shown(connection: sa.Connection, rows: Sequence[Mapping[str, Any]], now: flo
 
 def running_jobs(connection: sa.Connection, names: Iterable[str]) -> dict[tuple[str, str], int]:
     """How many jobs of each user run on each of these backends."""
-    return {
-        (backend, user): count
-        for backend, user, count in connection.execute(
-            sa.select(jobs.c.backend, jobs.c.user, sa.func.count())
-            .where(ACTIVE, jobs.c.backend.in_(list(names)))
-            .group_by(jobs.c.backend, jobs.c.user)
-        )
-    }
+    busy = sa.select(loads.c.backend, loads.c.user, loads.c.running).where(loads.c.running > 0)
+    found = connection.execute(busy.where(loads.c.backend.in_(list(names))))
+    return {(backend, user): count for backend, user, count in found}
 
 
 def why_waiting(

@@ -139,14 +139,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_jobs"),
         sa.UniqueConstraint("id", name="uq_jobs_id"),
     )
-    op.create_index(
-        "ix_jobs_active",
-        "jobs",
-        ["backend", "user"],
-        sqlite_where=sa.text("state IN ('starting', 'running', 'pausing', 'finalizing')"),
-        postgresql_where=sa.text("state IN ('starting', 'running', 'pausing', 'finalizing')"),
-    )
     op.create_index("ix_jobs_backend_number", "jobs", ["backend", "number"])
+    op.create_index("ix_jobs_backend_state_number", "jobs", ["backend", "state", "number"])
     op.create_index("ix_jobs_bundle", "jobs", ["bundle"])
     op.create_index("ix_jobs_created_at", "jobs", ["created_at"])
     op.create_index("ix_jobs_ended_at", "jobs", ["ended_at"])
@@ -158,6 +152,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index("ix_jobs_name_number", "jobs", ["name", "number"])
     op.create_index(
         "ix_jobs_planned",
         "jobs",
@@ -165,10 +160,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'planned'"),
         postgresql_where=sa.text("state = 'planned'"),
     )
-    op.create_index("ix_jobs_project_name_number", "jobs", ["project", "name", "number"])
     op.create_index("ix_jobs_project_number", "jobs", ["project", "number"])
     op.create_index("ix_jobs_project_state_number", "jobs", ["project", "state", "number"])
-    op.create_index("ix_jobs_project_user_number", "jobs", ["project", "user", "number"])
     op.create_index(
         "ix_jobs_queue",
         "jobs",
@@ -178,6 +171,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_state_number", "jobs", ["state", "number"])
     op.create_index("ix_jobs_user_number", "jobs", ["user", "number"])
+    op.create_index("ix_jobs_user_state_number", "jobs", ["user", "state", "number"])
     op.create_table(
         "keys",
         sa.Column("user", sa.Text(), nullable=False),
@@ -198,6 +192,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("backend", "user", "rank", name="pk_lanes"),
     )
     op.create_index("ix_lanes_user", "lanes", ["user"])
+    op.create_table(
+        "loads",
+        sa.Column("backend", sa.Text(), nullable=False),
+        sa.Column("user", sa.Text(), nullable=False),
+        sa.Column("waiting", sa.BigInteger(), nullable=False),
+        sa.Column("running", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("backend", "user", name="pk_loads"),
+    )
+    op.create_index("ix_loads_user", "loads", ["user"])
     op.create_table(
         "logs",
         sa.Column("job", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -250,12 +253,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_users"),
-    )
-    op.create_table(
-        "waiting",
-        sa.Column("user", sa.Text(), nullable=False),
-        sa.Column("jobs", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("user", name="pk_waiting"),
     )
     op.create_table(
         "algorithms",
