@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -84,7 +85,7 @@ def postgres_server() -> Iterator[Path | None]:
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
-    identity = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    identity: dict[str, Any] = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     log = (folder / "log").open("w")
     data = str(folder / "data")
     make = [programs / "initdb", "-D", data, "-U", "tests", "-E", "UTF8", "--locale=C", "-A", "trust", "--no-sync"]
@@ -101,7 +102,7 @@ def postgres_server() -> Iterator[Path | None]:
         [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=folder, **identity
     )
     try:
-        ready = [programs / "pg_isready", "-q", "-h", folder, "-t", "1"]
+        ready = [str(programs / "pg_isready"), "-q", "-h", str(folder), "-t", "1"]
         while subprocess.run(ready, check=False).returncode:
             assert server.poll() is None, (folder / "log").read_text()
         yield folder

@@ -52,6 +52,28 @@ def ledger(database: Database) -> Iterator[Ledger]:
         opened.settle()
 
 
+class _Lane:
+    """What happened to one lane.
+
+    Attributes:
+        change: By how much its number of jobs changed.
+        first: The earliest job that joined it; None once one has left, which may have been its head.
+    """
+
+    __slots__ = ("_left", "change", "first")
+
+    def __init__(self) -> None:
+        self.change = 0
+        self.first: int | None = None
+        self._left = False
+
+    def count(self, number: int, by: int) -> None:
+        """A job has joined it, or left it."""
+        self.change += by
+        self._left = self._left or by < 0
+        self.first = None if self._left else number if self.first is None else min(self.first, number)
+
+
 class Ledger:
     """Changes of jobs within one transaction.
 
@@ -66,7 +88,7 @@ class Ledger:
         self._database = database
         self._audit: list[Row] = []
         self._events: list[Row] = []
-        self._lanes: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self._lanes: defaultdict[tuple[str, str, int], _Lane] = defaultdict(_Lane)
         self._blocks: defaultdict[tuple[str, int, int], int] = defaultdict(int)
         self._loads: dict[tuple[str, str], dict[str, int]] = {}
         self._usage: dict[tuple[str, str], dict[str, float]] = {}
@@ -168,7 +190,7 @@ class Ledger:
         elif not state.final:
             load["running"] += by
         if state is JobState.QUEUED:
-            self._lanes[row["backend"], row["user"], row["rank"]] += by
+            self._lanes[row["backend"], row["user"], row["rank"]].count(row["number"], by)
             self._blocks[row["backend"], row["rank"], row["number"] - row["number"] % BLOCK] += by
 
     def settle(self) -> None:
@@ -177,8 +199,7 @@ class Ledger:
             note(self.connection, *self._audit)
         if self._events:
             self.connection.execute(sa.insert(events), self._events)
-        for (backend, user, rank), change in self._lanes.items():
-            self._settle_lane(backend, user, rank, change)
+        self._settle_lanes()
         self._settle_blocks()
         self._database.add(
             self.connection,
@@ -196,19 +217,34 @@ class Ledger:
             [{"day": day, "user": user, "project": project, **sums} for (user, project), sums in self._usage.items()],
         )
 
-    def _settle_lane(self, backend: str, user: str, rank: int, change: int) -> None:
-        key = {"backend": backend, "user": user, "rank": rank}
-        here = [jobs.c[name] == value for name, value in key.items()]
-        head = self.connection.scalar(sa.select(sa.func.min(jobs.c.number)).where(QUEUED, *here))
+    def _settle_lanes(self) -> None:
+        """Count the lanes' jobs, and keep the head of each."""
+        rows: list[Row] = [
+            {"backend": backend, "user": user, "rank": rank, "queued": lane.change, "head": lane.first}
+            for (backend, user, rank), lane in self._lanes.items()
+        ]
+        # One that was only joined keeps its head, unless an earlier job has come back.
+        if joined := [row for row in rows if row["head"] is not None]:
+            insert, index = self._database.insert_or(lanes, ("backend", "user", "rank"))
+            new = insert.excluded
+            earlier = sa.case((new.head < lanes.c.head, new.head), else_=lanes.c.head)
+            sums = {"queued": lanes.c.queued + new.queued, "head": earlier}
+            self.connection.execute(insert.on_conflict_do_update(index_elements=index, set_=sums), joined)
+        for row in rows:
+            if row["head"] is None:
+                self._settle_left_lane(row)
+
+    def _settle_left_lane(self, lane: Row) -> None:
+        """Look for the head of a lane that a job has left."""
+        here = {name: lane[name] for name in ("backend", "user", "rank")}
+        waits = [jobs.c[name] == value for name, value in here.items()]
+        head = self.connection.scalar(sa.select(sa.func.min(jobs.c.number)).where(QUEUED, *waits))
+        it = [lanes.c[name] == value for name, value in here.items()]
         if head is None:
-            self.connection.execute(sa.delete(lanes).where(*(lanes.c[name] == value for name, value in key.items())))
-            return
-        insert, index = self._database.insert_or(lanes, tuple(key))
-        self.connection.execute(
-            insert.values(**key, queued=change, head=head).on_conflict_do_update(
-                index_elements=index, set_={"queued": lanes.c.queued + change, "head": head}
-            )
-        )
+            self.connection.execute(sa.delete(lanes).where(*it))
+        else:
+            more = {"queued": lanes.c.queued + lane["queued"], "head": head}
+            self.connection.execute(sa.update(lanes).where(*it).values(**more))
 
     def _settle_blocks(self) -> None:
         rows: list[Row] = [

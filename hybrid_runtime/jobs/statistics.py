@@ -45,9 +45,7 @@ def statistics(database: Database) -> Statistics:
             for backend, state, count in connection.execute(states.group_by(jobs.c.backend, jobs.c.state)):
                 counted[backend, state] = count
         first = sa.select(sa.func.min(lanes.c.head)).group_by(lanes.c.backend)
-        oldest = connection.execute(
-            sa.select(jobs.c.backend, jobs.c.created_at).where(jobs.c.number.in_(first))
-        ).tuples()
+        oldest = connection.execute(sa.select(jobs.c.backend, jobs.c.created_at).where(jobs.c.number.in_(first)))
         amounts = connection.execute(
             sa.select(sa.func.sum(usage.c.steps), sa.func.sum(usage.c.shots), sa.func.sum(usage.c.qpu_s))
         ).one()

@@ -10,13 +10,12 @@ import sqlalchemy as sa
 
 from hybrid_runtime.errors import Conflict, Forbidden, HybridRuntimeError, InvalidInput, QuotaExceeded
 from hybrid_runtime.job import JobState
-from hybrid_runtime.jobs.access import Principal, memberships
 from hybrid_runtime.jobs.algorithms import chosen_project, resolve
 from hybrid_runtime.jobs.bundles import hold, require_bundle
 from hybrid_runtime.jobs.ledger import Ledger, Row, ledger
 from hybrid_runtime.jobs.requests import checked_limits, digest, new_job_id
 from hybrid_runtime.jobs.scheduler import RANKS
-from hybrid_runtime.jobs.schema import bundles, environments, jobs, keys, loads
+from hybrid_runtime.jobs.schema import bundles, environments, jobs, keys, loads, members
 from hybrid_runtime.jobs.standing import require_backend
 from hybrid_runtime.jobs.views import shown
 from hybrid_runtime.resources.accounts import Role
@@ -25,6 +24,7 @@ from hybrid_runtime.resources.jobs import ForkRequest, Job, JobKind, JobRequest,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hybrid_runtime.jobs.access import Principal
     from hybrid_runtime.jobs.database import Database
     from hybrid_runtime.jobs.policy import Policy
 
@@ -52,7 +52,7 @@ class Submission:
 def accept(database: Database, policy: Policy, submissions: Sequence[Submission]) -> list[list[Job] | Exception]:
     """Take these submissions; each one's jobs, or why it is refused."""
     with ledger(database) as book:
-        desk = Desk(database, policy, book)
+        desk = Desk(database, policy, book, submissions)
         answers: list[list[Row] | Exception] = []
         for submission in submissions:
             try:
@@ -69,18 +69,39 @@ def accept(database: Database, policy: Policy, submissions: Sequence[Submission]
 class Desk:
     """Checks submissions within one transaction; what it has looked up serves all of them."""
 
-    def __init__(self, database: Database, policy: Policy, book: Ledger) -> None:
+    def __init__(self, database: Database, policy: Policy, book: Ledger, submissions: Sequence[Submission]) -> None:
         self._database = database
         self._policy = policy
         self._book = book
         self._connection = book.connection
         self._rows: list[Row] = []
-        self._keys: dict[tuple[str, str], Row] = {}
-        self._projects: dict[str, list[str]] = {}
+        self._new_keys: list[Row] = []
         self._backends: dict[str, sa.Row[Any]] = {}
         self._bundles: dict[tuple[str, str], sa.Row[Any]] = {}
-        self._waiting: dict[str, int] = {}
         self._holds: set[tuple[str, str]] = set()
+        # All that is asked of every submission, in one query each.
+        who = sorted({submission.who.user for submission in submissions})
+        self._projects = self._find_projects(who)
+        self._waiting = self._find_waiting(who)
+        self._keys = self._find_keys(who, [one.key for one in submissions if one.key is not None])
+
+    def _find_projects(self, who: list[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {user: [] for user in who}
+        query = sa.select(members.c.user, members.c.project).where(members.c.user.in_(who))
+        for user, project in self._connection.execute(query.order_by(members.c.project)):
+            found[user].append(project)
+        return found
+
+    def _find_waiting(self, who: list[str]) -> dict[str, int]:
+        query = sa.select(loads.c.user, sa.func.sum(loads.c.waiting)).where(loads.c.user.in_(who))
+        found = self._connection.execute(query.group_by(loads.c.user))
+        return dict.fromkeys(who, 0) | {user: int(count) for user, count in found}
+
+    def _find_keys(self, who: list[str], given: list[str]) -> dict[tuple[str, str], Row]:
+        if not given:
+            return {}
+        query = sa.select(keys).where(keys.c.user.in_(who), keys.c.key.in_(given))
+        return {(row.user, row.key): row._asdict() for row in self._connection.execute(query)}
 
     def take(self, submission: Submission) -> list[Row]:
         """The rows of a submission's jobs; they are written by `close`.
@@ -89,13 +110,13 @@ class Desk:
             HybridRuntimeError: it is refused; nothing of it stays.
         """
         who, key = submission.who, submission.key
-        known = None if key is None else self._known(who.user, key)
+        known = None if key is None else self._keys.get((who.user, key))
         asked = "" if key is None else digest(submission.requests, submission.many)
         if known is not None:
             if known["digest"] != asked:
                 raise Conflict(f"the idempotency key {key!r:.80} was used for another request; take a new one")
             return self._again(known["jobs"])
-        depth = self._depth(who.user)
+        depth = self._waiting[who.user]
         if depth + len(submission.requests) > self._policy.queued_per_user:
             raise QuotaExceeded(
                 f"{who.user} has {depth} jobs waiting; at most {self._policy.queued_per_user} may: "
@@ -113,6 +134,7 @@ class Desk:
             jobs_made = [row["id"] for row in rows]
             record = {"user": who.user, "key": key, "digest": asked, "jobs": jobs_made, "created_at": self._book.now}
             self._keys[who.user, key] = record
+            self._new_keys.append(record)
         return rows
 
     def close(self) -> None:
@@ -120,15 +142,8 @@ class Desk:
         self._book.accept(self._rows, "submitted")
         for bundle, project in sorted(self._holds):
             hold(self._database, self._connection, bundle, "project", project)
-        if self._keys:
-            self._connection.execute(sa.insert(keys), [*self._keys.values()])
-
-    def _known(self, user: str, key: str) -> Row | None:
-        if (user, key) in self._keys:
-            return self._keys[user, key]
-        query = sa.select(keys).where(keys.c.user == user, keys.c.key == key)
-        row = self._connection.execute(query).one_or_none()
-        return None if row is None else row._asdict()
+        if self._new_keys:
+            self._connection.execute(sa.insert(keys), self._new_keys)
 
     def _again(self, ids: list[str]) -> list[Row]:
         """The rows of jobs that were accepted before, in this transaction or in another one."""
@@ -139,17 +154,9 @@ class Desk:
             found |= {row.id: row._asdict() for row in self._connection.execute(some)}
         return [found[one] for one in ids if one in found]
 
-    def _depth(self, user: str) -> int:
-        if user not in self._waiting:
-            query = sa.select(sa.func.sum(loads.c.waiting)).where(loads.c.user == user)
-            self._waiting[user] = int(self._connection.scalar(query) or 0)
-        return self._waiting[user]
-
     def _job(self, who: Principal, request: JobRequest) -> Row:
         if request.priority is Priority.HIGH and not who.has(Role.OPERATOR):
             raise Forbidden(f"priority high takes the role {Role.OPERATOR}; submit with normal or low")
-        if who.user not in self._projects:
-            self._projects[who.user] = [*memberships(self._connection, who.user)]
         project = chosen_project(request.project, self._projects[who.user])
         backend = self._backend(request.backend)
         bundle, algorithm = request.bundle, request.algorithm
@@ -225,7 +232,7 @@ class Desk:
         if bundle.pure_source:
             return
         wanted = served if request.environment is None else [request.environment]
-        pythons = dict(self._connection.execute(sa.select(environments.c.name, environments.c.python)).tuples().all())
+        pythons = dict(self._connection.execute(sa.select(environments.c.name, environments.c.python)).all())
         if wanted and not any(_minor(pythons[name]) == _minor(bundle.python) for name in wanted):
             fitting = ", ".join(name for name, python in pythons.items() if _minor(python) == _minor(bundle.python))
             there = ", ".join(f"{name} has Python {pythons[name]}" for name in wanted)

@@ -60,7 +60,7 @@ def job_of(row: Mapping[str, Any], position: int | None = None, waiting_for: str
     )
 
 
-def _places() -> sa.Select[tuple[int, int]]:
+def _places() -> sa.Select[Any]:
     """The query for places in the queue: whole blocks that go before, and what goes before in the job's own."""
     asked = jobs.alias("asked")
     block = asked.c.number - asked.c.number % BLOCK
