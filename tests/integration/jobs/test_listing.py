@@ -43,9 +43,9 @@ def test_lists_are_filtered_by_everything_at_once(world):
         (None, "x", "y"),
         (None, "queued", "cancelled"),
     ]
-    for user, backend, name, state in itertools.product(*values):
-        wanted = (user, backend, name, state)
-        filters = {"user": user, "backend": backend, "name": name, "state": state and JobState(state)}
+    for wanted in itertools.product(*values):
+        user, backend_name, name_is, state = wanted
+        filters = {"user": user, "backend": backend_name, "name": name_is, "state": state and JobState(state)}
         right = [one for one, has in expected.items() if all(w in (None, h) for w, h in zip(wanted, has, strict=True))]
         for who in (world.ann, world.bob, world.admin):
             assert [job.id for job in world.store.jobs.list(who, **filters).items] == right[::-1]

@@ -50,4 +50,4 @@ def test_nobody_who_may_run_is_overtaken_from_behind(heads, running):
     chosen = pick(heads, running, POLICY)
     may = [head for head in heads if running.get(head.user, 0) < POLICY.running_per_user]
     assert (chosen is None) == (not may)
-    assert all(chosen[:2] <= head[:2] for head in may)
+    assert all(chosen is not None and chosen[:2] <= head[:2] for head in may)
