@@ -238,6 +238,7 @@ def test_a_running_job_is_cancelled_by_its_runner(world):
 @pytest.mark.parametrize("how", ["queued", "planned", "paused", "orphaned"])
 def test_a_job_that_nobody_runs_is_cancelled_at_once_with_a_result(world, how):
     job = world.submit(start_after=world.clock.at + 99 if how == "planned" else None)
+    claimed = None
     if how in ("paused", "orphaned"):
         claimed = world.run(steps=2)
         world.store.runs.report(job.id, claimed.fence, metrics=[("energy", -1.0)])
@@ -247,7 +248,7 @@ def test_a_job_that_nobody_runs_is_cancelled_at_once_with_a_result(world, how):
     assert world.store.jobs.cancel(world.ann, job.id, kill=True).state == "cancelled"
     result = world.store.jobs.result(world.ann, job.id)
     assert (result.state, result.error.kind) == ("cancelled", "JobCancelled")
-    if how in ("paused", "orphaned"):
+    if claimed is not None:
         assert (result.steps, result.metrics) == (2, {"energy": [-1.0]})
         with pytest.raises(LeaseLost):
             world.finish(claimed)
