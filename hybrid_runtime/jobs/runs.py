@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from hybrid_runtime.errors import LeaseLost
-from hybrid_runtime.job import NEXT, JobState
+from hybrid_runtime.errors import Conflict, LeaseLost
+from hybrid_runtime.job import JobState
 from hybrid_runtime.jobs.ledger import Ledger, Row, ledger
 from hybrid_runtime.jobs.outcomes import keep
 from hybrid_runtime.jobs.reports import Claimed, Command, Report
@@ -114,6 +114,7 @@ class Runs:
 
         Raises:
             LeaseLost: the runner no longer holds it.
+            Conflict: it cannot enter that state.
         """
         if self.report_many([Report(job_id=job_id, fence=fence, **told)]):
             raise _lost(job_id)
@@ -121,7 +122,8 @@ class Runs:
     def report_many(self, reports: Sequence[Report]) -> set[str]:
         """Say how several jobs are getting on, in one transaction; those that the runner no longer holds.
 
-        A state that a job cannot enter from the one in which it is, or only with its result, is left out.
+        Raises:
+            Conflict: one of them cannot enter the state that is reported; then nothing is written of any.
         """
         if not reports:
             return set()
@@ -152,10 +154,9 @@ class Runs:
             return
         if was is JobState.PAUSING and report.state in (JobState.STARTING, JobState.RUNNING):
             return  # its user asked it to pause while the runner did not yet know
-        if report.state.final or report.state not in NEXT[was]:
-            # One such report must not keep those of other jobs from being written.
-            book.note(_runner(row["lease_owner"]), row, f"said to be {report.state}, which it cannot be", report.reason)
-        elif report.state is JobState.PAUSED:
+        if report.state.final:
+            raise Conflict(f"job {row['id']} ends with its result, by finish")
+        if report.state is JobState.PAUSED:
             self._pause(book, row, row["lease_owner"], report.reason)
         else:
             book.move(row, report.state, by=_runner(row["lease_owner"]), reason=report.reason)

@@ -164,18 +164,17 @@ def test_what_a_job_tells_is_bounded(make_world):
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.QUEUED, JobState.PLANNED])
-def test_a_state_that_cannot_be_entered_is_left_out_and_the_rest_kept(world, state):
+def test_a_state_that_cannot_be_entered_is_refused_and_nothing_is_written(world, state):
     job, other = world.submit(), world.submit(world.bob)
     claimed, second = world.run(), world.run()
     reports = [
-        Report(job_id=job.id, fence=claimed.fence, state=state, steps=7),
         Report(job_id=other.id, fence=second.fence, steps=8),
+        Report(job_id=job.id, fence=claimed.fence, state=state, steps=7),
     ]
-    assert world.store.runs.report_many(reports) == set()
-    assert (world.state(job.id), world.store.jobs.get(world.ann, job.id).steps) == ("running", 7)
-    assert world.store.jobs.get(world.bob, other.id).steps == 8
-    actions = [entry.action for entry in world.store.audit.list(world.admin).items]
-    assert f"said to be {state}, which it cannot be" in actions
+    with pytest.raises(Conflict):
+        world.store.runs.report_many(reports)
+    assert (world.state(job.id), world.store.jobs.get(world.ann, job.id).steps) == ("running", 0)
+    assert world.store.jobs.get(world.bob, other.id).steps == 0
 
 
 def test_a_released_job_is_queued_again_at_its_place(world):
