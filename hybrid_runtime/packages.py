@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,7 +13,22 @@ from hybrid_runtime.errors import BundleError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hybrid_runtime.resources.backends import Environment
+
 _OURS = "hybrid_runtime"
+# Packages that bring a module of another name, for those who have not installed them here.
+_KNOWN = {
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cqasm": "libqasm",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "zmq": "pyzmq",
+}
 
 
 def versions(imported: Iterable[str]) -> dict[str, str]:
@@ -49,6 +65,17 @@ def _by_module() -> Mapping[str, list[str]]:
     from importlib import metadata
 
     return metadata.packages_distributions()
+
+
+def is_provided(there: Environment, module: str) -> bool:
+    """Whether an environment has a package that brings this top-level module, as far as can be told from its name."""
+    names = {normalized(name) for name in [module, _KNOWN.get(module, module), *packages_of(module)]}
+    return not names.isdisjoint(map(normalized, there.packages))
+
+
+def normalized(name: str) -> str:
+    """A package's name in the form in which two spellings of it are the same."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check_requirements(requires: Iterable[str], requires_python: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +19,9 @@ from hybrid_runtime.cli.lint_imports import check_imports
 from hybrid_runtime.cli.sources import Project
 from hybrid_runtime.errors import BundleError
 from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
+
+if TYPE_CHECKING:
+    from hybrid_runtime.resources.backends import Environment
 
 
 class Report(msgspec.Struct):
@@ -59,15 +62,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("s" if number != 1 else "")
 
 
-def examine(target: str) -> Report:
-    """Check `FILE` or `FILE:NAME`."""
+def examine(target: str, there: Environment | None = None, include: Sequence[str] = ()) -> Report:
+    """Check `FILE` or `FILE:NAME`, as it would run here, or in an environment of a server."""
     path, name = split_target(target)
     try:
-        bundle = bundle_file(target)
+        bundle = bundle_file(target, include)
         size = len(encode_bundle(bundle))
+        project = Project(bundle, Path(path).parent)
     except BundleError as error:
         return Report(target, [Finding(path, _syntax_error_line(path), "error", str(error))])
-    return _examine(bundle, size, Project(bundle, Path(path).parent), name)
+    return _examine(bundle, size, project, name, there)
 
 
 def _syntax_error_line(path: str) -> int:
@@ -81,12 +85,12 @@ def _syntax_error_line(path: str) -> int:
     return 1
 
 
-def _examine(bundle: Bundle, size: int, project: Project, name: str) -> Report:
+def _examine(bundle: Bundle, size: int, project: Project, name: str, there: Environment | None) -> Report:
     algorithms = Algorithms(project)
     texts = [text for module in project.modules.values() for text in circuit_texts(module)]
     return Report(
         target=project.entry.file + (f":{name}" if name else ""),
-        findings=sorted(_findings(project, algorithms, texts, name)),
+        findings=sorted([*_findings(project, algorithms, texts, name, there), *_misfits(bundle, project, there)]),
         algorithms={one: algorithms.style(one) for one in algorithms.names()},
         files=sorted(bundle.files),
         packages=bundle.packages,
@@ -95,7 +99,19 @@ def _examine(bundle: Bundle, size: int, project: Project, name: str) -> Report:
     )
 
 
-def _findings(project: Project, algorithms: Algorithms, texts: list[CircuitText], name: str) -> Iterator[Finding]:
+def _findings(
+    project: Project, algorithms: Algorithms, texts: list[CircuitText], name: str, there: Environment | None
+) -> Iterator[Finding]:
     yield from check_algorithms(algorithms, project.entry, name)
-    yield from check_imports(project)
+    yield from check_imports(project, there)
     yield from check_circuits(texts)
+
+
+def _misfits(bundle: Bundle, project: Project, there: Environment | None) -> Iterator[Finding]:
+    """What differs between this interpreter and an environment, or between it and what the file requires."""
+    if there is None:
+        return
+    from hybrid_runtime.client.fit import differences
+
+    for one in differences(bundle, there):
+        yield Finding(project.entry.file, 1, one.severity, one.text)

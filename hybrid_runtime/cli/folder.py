@@ -20,16 +20,21 @@ class OutFolder:
     Args:
         place: The folder that holds it.
         resume: Name of the job to go on with; a new one when None.
+        job_id: Name of a job that ran elsewhere, of which the outcome is kept.
+        option: How the user named the place.
 
     Raises:
         InvalidInput: nothing can be written there, or nothing is kept there of the job to go on with.
     """
 
-    def __init__(self, place: Path, resume: str | None = None) -> None:
+    def __init__(
+        self, place: Path, resume: str | None = None, *, job_id: str | None = None, option: str = "--out"
+    ) -> None:
+        self._option = option
         self._place = place
         self._made: Path | None = None
         self.resumed = resume is not None
-        self.job_id = resume or new_job_id()
+        self.job_id = resume or job_id or new_job_id()
         self.folder = place / self.job_id
         if resume is not None and (Path(resume).name != resume or not self.journal.is_file()):
             raise InvalidInput(f"{place} keeps no journal of a job {resume!r}; its jobs are the folders in it")
@@ -38,7 +43,7 @@ class OutFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             _probe(self.folder)
         except OSError as error:
-            raise _cannot_write(place, error) from error
+            raise _cannot_write(self._option, place, error) from error
 
     @property
     def journal(self) -> Path:
@@ -75,7 +80,7 @@ class OutFolder:
                 _write_through(partial, content)
                 partial.replace(self.folder / name)
         except OSError as error:
-            raise _cannot_write(self._place, error) from error
+            raise _cannot_write(self._option, self._place, error) from error
 
     def discard(self) -> None:
         """Leave nothing behind of a job that never ran; one that has a journal or a result is kept."""
@@ -114,8 +119,8 @@ def _write_through(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _cannot_write(place: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(f"--out {str(place)!r} cannot be written: {error.strerror}; choose another folder")
+def _cannot_write(option: str, place: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(f"{option} {str(place)!r} cannot be written: {error.strerror}; choose another folder")
 
 
 def metrics_table(metrics: dict[str, list[float]]) -> str:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from hybrid_runtime.cli.findings import Finding
 from hybrid_runtime.cli.lint_functions import Function
 from hybrid_runtime.cli.sources import PACKAGE, Project
+from hybrid_runtime.packages import is_provided
+
+if TYPE_CHECKING:
+    from hybrid_runtime.resources.backends import Environment
 
 _CAUGHT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
-def check_imports(project: Project) -> Iterator[Finding]:
-    """Imports of packages that are not installed here, and relative ones that cannot work."""
+def check_imports(project: Project, there: Environment | None = None) -> Iterator[Finding]:
+    """Imports of packages that are not installed, here or in an environment, and relative ones that cannot work."""
+    installed = _is_installed if there is None else partial(is_provided, there)
+    where = "here" if there is None else f"in the environment {there.name}"
     for module in project.modules.values():
         for node, certain in _imports(module.tree.body, certain=True):
             if isinstance(node, ast.ImportFrom) and node.level and module is project.entry:
                 text = "a relative import in the algorithm's own file: name the module without the dot"
                 yield Finding(module.file, node.lineno, "error", text)
                 continue
-            for name in _missing(node, project):
-                text = f"the package {name!r} is not installed here and not beside the algorithm's file"
+            for name in _missing(node, project, installed):
+                text = f"the package {name!r} is not installed {where} and not beside the algorithm's file"
                 yield Finding(module.file, node.lineno, "error" if certain else "warning", text)
 
 
@@ -56,7 +64,7 @@ def _catches(handler: ast.ExceptHandler) -> bool:
     return bool(_CAUGHT & {ast.unparse(one) for one in caught})
 
 
-def _missing(node: ast.Import | ast.ImportFrom, project: Project) -> Iterator[str]:
+def _missing(node: ast.Import | ast.ImportFrom, project: Project, installed: Callable[[str], bool]) -> Iterator[str]:
     """The top-level packages that this import names and that are nowhere to be found."""
     if isinstance(node, ast.ImportFrom):
         names = [] if node.level or not node.module else [node.module]
@@ -64,7 +72,7 @@ def _missing(node: ast.Import | ast.ImportFrom, project: Project) -> Iterator[st
         names = [alias.name for alias in node.names]
     known = project.local | sys.stdlib_module_names | {PACKAGE}
     for name in dict.fromkeys(full.split(".")[0] for full in names):
-        if name not in known and not _is_installed(name):
+        if name not in known and not installed(name):
             yield name
 
 

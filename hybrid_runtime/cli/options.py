@@ -28,6 +28,14 @@ Param = Annotated[
         help="A parameter of the algorithm, once for each. VALUE is JSON, a bare word, or @FILE with JSON in it.",
     ),
 ]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        metavar="PATTERN",
+        help="Data files that the algorithm reads, seen from its own file, as data/*.csv; once for each.",
+    ),
+]
 Limit = Annotated[
     list[str] | None,
     typer.Option(
@@ -159,6 +167,7 @@ __all__ = [
     "BackendOption",
     "Debug",
     "Fsync",
+    "Include",
     "Isolation",
     "JobOptions",
     "Json",

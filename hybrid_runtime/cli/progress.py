@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from hybrid_runtime.cli.streams import on_terminal, say
-from hybrid_runtime.cli.tally import Tally
-from hybrid_runtime.local import Event, Job
+from hybrid_runtime.cli.tally import Tally, Watched
+from hybrid_runtime.local import Event
 from hybrid_runtime.protocol.control import Log, Progress
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ class View(Protocol):
         """The job is over."""
 
 
-def view_of(job: Job, *, quiet: bool) -> View:
+def view_of(job: Watched, *, quiet: bool, age_s: float = 0.0) -> View:
     """The view that fits where stdout and stderr go."""
     if quiet:
         return SilentView()
-    return LiveView(job) if on_terminal() else PlainView(job)
+    tally = Tally(job, age_s)
+    return LiveView(job.job_id, tally) if on_terminal() else PlainView(job.job_id, tally)
 
 
 class SilentView:
@@ -63,9 +64,9 @@ class SilentView:
 class PlainView:
     """One line when the job starts, one every two seconds, and log lines as they come."""
 
-    def __init__(self, job: Job) -> None:
-        self._tally = Tally(job)
-        self._title = f"job {job.job_id} started"
+    def __init__(self, job_id: str, tally: Tally) -> None:
+        self._tally = tally
+        self._title = f"job {job_id} started"
         self._next_line = math.inf
 
     def event(self, event: Event) -> None:
@@ -114,12 +115,12 @@ def metric_figures(tally: Tally) -> list[str]:
 class LiveView:
     """Two lines that are drawn anew, with the job's log scrolling above them."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job_id: str, tally: Tally) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._tally = Tally(job)
-        self._title = f"job {job.job_id}"
+        self._tally = tally
+        self._title = f"job {job_id}"
         self._console = Console(stderr=True)
         # No refresh thread: the waiting loop draws, so that nothing else writes to the terminal meanwhile.
         self._live = Live(console=self._console, auto_refresh=False, transient=True)

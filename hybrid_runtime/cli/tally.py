@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from typing import Protocol
 
 from hybrid_runtime.job import JobState
-from hybrid_runtime.local import Job
 from hybrid_runtime.protocol.control import Progress
 
 # Steps per second are those of the last so many seconds.
@@ -15,13 +15,34 @@ _RATE_WINDOW_S = 3.0
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-class Tally:
-    """Steps, shots, rate and the first metric of one job."""
+class Watched(Protocol):
+    """What is shown of a job: one of this machine, or one of a server."""
 
-    def __init__(self, job: Job) -> None:
+    @property
+    def job_id(self) -> str:
+        """Its name."""
+
+    @property
+    def state(self) -> JobState:
+        """Its state."""
+
+    @property
+    def metrics(self) -> dict[str, list[float]]:
+        """Every value it reported, by name."""
+
+
+class Tally:
+    """Steps, shots, rate and the first metric of one job.
+
+    Args:
+        job: The job.
+        age_s: How long it has been running.
+    """
+
+    def __init__(self, job: Watched, age_s: float = 0.0) -> None:
         self._job = job
-        self._started = time.monotonic()
-        self._recent: deque[tuple[float, int]] = deque([(self._started, 0)])
+        self._started = time.monotonic() - age_s
+        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._seen = 0
         self.lowest: float | None = None
         self.steps = 0
@@ -35,6 +56,7 @@ class Tally:
         while len(self._recent) > 2 and now - self._recent[1][0] > _RATE_WINDOW_S:
             self._recent.popleft()
         values = self._values()
+        self._seen = min(self._seen, len(values))  # there may be fewer again: after a restart all come anew
         fresh = [value for value in values[self._seen :] if math.isfinite(value)]
         self._seen = len(values)
         if fresh:

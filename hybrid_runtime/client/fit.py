@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from hybrid_runtime.packages import normalized
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -89,11 +91,6 @@ def _versions(bundle: Bundle, environment: Environment) -> Iterable[Difference]:
 def installed(environment: Environment) -> dict[str, str]:
     """Versions of an environment's packages, by the names as they are compared."""
     return {normalized(name): version for name, version in environment.packages.items()}
-
-
-def normalized(name: str) -> str:
-    """A package's name in the form in which two spellings of it are the same."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def minor(python: str) -> str:

@@ -96,6 +96,9 @@ class Follow:
         Raises:
             HybridRuntimeError: it will not answer otherwise.
         """
+        if answer.status == 204:  # the job has ended, and all of it is known
+            self.over = True
+            return 0.0
         error = refusal(answer.status, answer.headers.get("content-type", ""), answer.content, retry_after(answer))
         if isinstance(error, Unavailable) or answer.status == 429:
             return max(self.broken(Lost(why=str(error), sent=True)), retry_after(answer) or 0.0)

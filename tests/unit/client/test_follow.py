@@ -56,6 +56,12 @@ def test_a_server_that_is_not_ready_is_asked_again():
     assert follow.refused(Answer(status=503, headers={"retry-after": "3"}, content=b"")) >= 3
 
 
+def test_a_job_of_which_everything_is_known_is_over():
+    follow = Follow("j", after=3)
+    assert follow.refused(Answer(status=204, headers={}, content=b"")) == 0
+    assert follow.over
+
+
 def test_a_job_that_does_not_exist_is_told():
     with pytest.raises(NotFound):
         Follow("j").refused(Answer(status=404, headers={}, content=b""))

@@ -1,0 +1,1 @@
+"""The commands of `qi-run` that ask a job manager, one module for each or for a few that look alike."""
