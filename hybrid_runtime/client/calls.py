@@ -9,7 +9,6 @@ from urllib.parse import quote
 from hybrid_runtime.client.exchange import Flow, Request, ask, asked, decoded, json_body
 from hybrid_runtime.errors import NotFound
 from hybrid_runtime.resources.accounts import (
-    Member,
     NewToken,
     Project,
     ProjectRequest,
@@ -75,27 +74,29 @@ def _given(request: Any) -> Iterator[tuple[Any, Any]]:
             yield field, value
 
 
-def everything(path: str, shape: type[T], most: int | None = None, **query: Any) -> Flow[list[T]]:
-    """A list with all its pages, or its first `most` entries."""
-    return _paged(path, shape, most, "cursor", None, query)
+def everything(path: str, shape: type[T], **query: Any) -> Flow[list[T]]:
+    """A list that has one page, or few."""
+    return _paged(path, shape, None, "cursor", query)
+
+
+def _first(path: str, shape: type[T], most: int | None, **query: Any) -> Flow[list[T]]:
+    """The first `most` entries of a long list, or all of it."""
+    return _paged(path, shape, most, "cursor", {"limit": min(most or _PAGE, _PAGE), **query})
 
 
 def _after(path: str, shape: type[T], after: int, most: int | None, **query: Any) -> Flow[list[T]]:
     """What a job leaves: the list from behind the entry with that number."""
-    return _paged(path, shape, most, "after", str(after), query)
+    return _paged(path, shape, most, "after", {"after": after, "limit": min(most or _PAGE, _PAGE), **query})
 
 
-def _paged(
-    path: str, shape: type[T], most: int | None, place: str, following: str | None, query: dict[str, Any]
-) -> Flow[list[T]]:
+def _paged(path: str, shape: type[T], most: int | None, place: str, query: dict[str, Any]) -> Flow[list[T]]:
     found: list[T] = []
     while most is None or len(found) < most:
-        size = _PAGE if most is None else min(_PAGE, most - len(found))
-        page: Page[T] = yield from get(path, Page[shape], limit=size, **{place: following}, **query)  # type: ignore[valid-type]
+        page: Page[T] = yield from get(path, Page[shape], **query)  # type: ignore[valid-type]
         found += page.items
-        following = page.next
-        if following is None or not page.items:
+        if page.next is None or not page.items:
             break
+        query = {**query, place: page.next}
     return found if most is None else found[:most]
 
 
@@ -151,7 +152,7 @@ def add_project(request: ProjectRequest) -> Flow[Project]:
 def set_member(project: str, user: str, role: ProjectRole) -> Flow[Project]:
     """Let a user into a project, or change what the user is there."""
     path = _named("projects", project, "members", user)
-    return _post(path, Member(user=user, role=role), Project, method="PUT")
+    return _post(path, {"role": role}, Project, method="PUT")
 
 
 def remove_member(project: str, user: str) -> Flow[None]:
@@ -184,7 +185,7 @@ def change_backend(name: str, change: BackendChange) -> Flow[Backend]:
 
 def queue(name: str, limit: int | None) -> Flow[list[QueueEntry]]:
     """The jobs that wait for a backend, in their order."""
-    return everything(_named("backends", name, "queue"), QueueEntry, limit)
+    return _first(_named("backends", name, "queue"), QueueEntry, limit)
 
 
 def environments() -> Flow[list[Environment]]:
@@ -237,7 +238,7 @@ def submit_many(requests: list[JobRequest], data: bytes | None, key: str) -> Flo
 
 def jobs(limit: int | None, **filters: Any) -> Flow[list[Job]]:
     """Jobs, the newest first."""
-    return everything("/v1/jobs", Job, limit, **filters)
+    return _first("/v1/jobs", Job, limit, **filters)
 
 
 def job(job_id: str) -> Flow[Job]:

@@ -75,8 +75,10 @@ def _text(problem: _Problem, status: int, content: bytes) -> str:
     said = problem.detail or problem.title
     if not said:
         return _without_problem(status, content)
-    if problem.action and problem.action not in said:
-        said = f"{said.rstrip('.;')}; {problem.action}"
+    action = problem.action[:1].lower() + problem.action[1:].rstrip(".")
+    # A text that goes on behind its cause says what to do by itself, and better than what fits every error of its kind.
+    if action and not re.search("[;:] ", said):
+        said = f"{said.rstrip('.;')}; {action}"
     return said[:_MOST_TEXT]
 
 

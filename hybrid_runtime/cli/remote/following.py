@@ -89,8 +89,14 @@ class _Reader(threading.Thread):
             self.came.put(error)
 
 
-def follow(job: Job, watched: Watched, view: View) -> None:
+def follow(job: Job, watched: Watched, view: View, *, quiet: bool) -> None:
     """Show a job until it has ended.
+
+    Args:
+        job: The job.
+        watched: What the view reads.
+        view: What shows it.
+        quiet: Whether it is left unsaid why the job waits.
 
     Raises:
         KeyboardInterrupt: the user leaves; the job goes on.
@@ -101,7 +107,8 @@ def follow(job: Job, watched: Watched, view: View) -> None:
     waiting = _Waiting(job, watched, view)
     try:
         while True:
-            waiting.tick()
+            if not quiet:
+                waiting.tick()
             view.tick()
             with contextlib.suppress(queue.Empty):
                 came = reader.came.get(timeout=_TICK_S)
@@ -110,7 +117,7 @@ def follow(job: Job, watched: Watched, view: View) -> None:
                 if isinstance(came, HybridRuntimeError):
                     raise came
                 shown = watched.take(came)
-                if shown is not None:
+                if shown is not None and watched.state not in _WAITING:
                     view.event(shown)
     finally:
         view.close()
@@ -143,5 +150,5 @@ def why_waiting(job: Job) -> str:
     if info.state not in _WAITING:
         return ""
     place = f", place {info.position} in the queue of {info.backend}" if info.position is not None else ""
-    why = f": {info.waiting_for}" if info.waiting_for else ""
+    why = f", waiting for {info.waiting_for}" if info.waiting_for else ""
     return f"{info.state.value}{place}{why}"

@@ -53,7 +53,8 @@ def wait_and_show(job: Job, *, quiet: bool, json: bool) -> int:
     if not info.state.final:
         age = time.time() - info.started_at if info.started_at is not None else 0.0
         watched = Watched(info.id, info.state)
-        follow(job, watched, view_of(watched, quiet=quiet or json, age_s=age))
+        silent = quiet or json
+        follow(job, watched, view_of(watched, quiet=silent, age_s=age), quiet=silent)
     return show_result(job.result(), json=json)
 
 

@@ -48,8 +48,8 @@ def test_a_kind_that_does_not_exist_here_is_not_made_up():
 
 
 def test_the_next_action_is_part_of_the_text_once():
-    assert str(problem(409, detail="it is paused.", action="resume it")) == "it is paused; resume it"
-    assert str(problem(409, detail="it is paused; resume it", action="resume it")) == "it is paused; resume it"
+    assert str(problem(409, detail="it is paused.", action="Resume it.")) == "it is paused; resume it"
+    assert str(problem(409, detail="it is paused; resume it", action="Look again")) == "it is paused; resume it"
 
 
 def test_the_reason_of_a_refused_token_is_kept():
