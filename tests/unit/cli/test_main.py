@@ -11,8 +11,10 @@ from hybrid_runtime.cli.main import main
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Run the command line in this process: its exit code, stdout and stderr."""
+def command(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process, as somebody who is logged in nowhere: its exit code, stdout and stderr."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("QI_RUN_URL", raising=False)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["qi-run", *arguments])
