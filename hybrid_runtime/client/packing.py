@@ -43,7 +43,7 @@ class SharedOptions(TypedDict, total=False):
         keep_requests: Whether its journal keeps the circuits, too, and not only what they gave.
     """
 
-    shots: int
+    shots: int | None
     seed: int | None
     limits: Limits | Mapping[str, Any] | None
     priority: Priority | str
@@ -147,6 +147,8 @@ def _checked(options: SharedOptions) -> dict[str, Any]:
     unknown = set(options) - set(known)
     if unknown:
         raise InvalidInput(f"{min(unknown)!r} is no option of a job; there are {', '.join(known)}")
+    if options.get("shots", MAX_SHOTS) is None:
+        raise InvalidInput("a job on a server has shots; circuits that are to be exact say so themselves")
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if "parameters" in given:
         given["parameters"] = json_parameters(given["parameters"])

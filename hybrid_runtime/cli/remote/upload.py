@@ -72,7 +72,7 @@ def upload(
     it needs. Ctrl-C while waiting leaves the job running.
     """
     del debug
-    options = JobOptions(param=param, shots=num_shots or shots, seed=seed, limit=limit)
+    options = JobOptions(param=param, shots=shots if num_shots is None else num_shots, seed=seed, limit=limit)
     with connect(server) as client:
         backend = _backend(client.backends(), where)
         algorithm = _checked(client, what, backend, environment, include or [], check=not no_check)

@@ -118,6 +118,7 @@ def test_a_number_that_json_lacks_is_refused_with_its_place(given, place):
         ({"parameters": [1]}, "as a dictionary"),
         ({"parameters": {"f": print}}, "cannot be sent"),
         ({"shots": 0}, "shots is a whole number from 1"),
+        ({"shots": None}, "circuits that are to be exact say so themselves"),
         ({"seed": 1.5}, "seed is a whole number from 0"),
         ({"limits": {"step": 3}}, "limits have the names steps"),
         ({"limits": {"steps": -1}}, "steps"),
