@@ -318,7 +318,10 @@ class AsyncJob:
         limits: Limits | Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> AsyncJob:
-        """A new job that begins with this one's first `step` steps; None keeps what this one has."""
+        """A new job that begins with this one's first `step` steps.
+
+        Parameters and limits are laid over this one's; of the rest, None keeps what this one has.
+        """
         request = fork_request(step, parameters=parameters, backend=backend, limits=limits, name=name)
         return AsyncJob(self._client, await self._transport.do(calls.fork(self.id, request)))
 

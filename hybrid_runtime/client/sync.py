@@ -316,7 +316,10 @@ class Job:
         limits: Limits | Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> Job:
-        """A new job that begins with this one's first `step` steps; None keeps what this one has."""
+        """A new job that begins with this one's first `step` steps.
+
+        Parameters and limits are laid over this one's; of the rest, None keeps what this one has.
+        """
         request = fork_request(step, parameters=parameters, backend=backend, limits=limits, name=name)
         return Job(self._client, self._transport.do(calls.fork(self.id, request)))
 

@@ -59,7 +59,10 @@ class JobRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ForkRequest:
-    """A new job that begins with the first `step` steps of another one; None keeps what that one had."""
+    """A new job that begins with the first `step` steps of another one.
+
+    `parameters` and `limits` are laid over those of that one; of the rest, None keeps what it had.
+    """
 
     step: int
     parameters: dict[str, Any] | None = None
