@@ -28,11 +28,14 @@ from hybrid_runtime.api.routes import (
     usage,
 )
 from hybrid_runtime.api.steps import Journals
+from hybrid_runtime.api.together import Together
+from hybrid_runtime.errors import HybridRuntimeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from hybrid_runtime.api.settings import ApiSettings
+    from hybrid_runtime.jobs.access import Principal
     from hybrid_runtime.jobs.store import Store
 
 # Those that are asked for most come first: routes are tried in order.
@@ -47,6 +50,8 @@ def create_app(store: Store, settings: ApiSettings) -> FastAPI:
     app.state.parts = Parts(
         store=store,
         settings=settings,
+        known=Together(lambda secrets: _holders(store, secrets)),
+        submitted=Together(store.jobs.submit_each),
         hub=hub,
         rates=Rates(settings.rate_per_s, settings.burst),
         journals=Journals(settings.data),
@@ -54,6 +59,17 @@ def create_app(store: Store, settings: ApiSettings) -> FastAPI:
     )
     app.add_middleware(Edge, settings=settings, observe=gauges.request)
     return app
+
+
+def _holders(store: Store, secrets: Sequence[str]) -> list[Principal | Exception]:
+    """Who holds each of these secrets; one that several requests carry is looked up once."""
+    found: dict[str, Principal | Exception] = {}
+    for secret in dict.fromkeys(secrets):
+        try:
+            found[secret] = store.accounts.authenticate(secret)
+        except HybridRuntimeError as error:
+            found[secret] = error
+    return [found[secret] for secret in secrets]
 
 
 def description() -> dict[str, Any]:

@@ -9,7 +9,6 @@ import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
 from hybrid_runtime.api.parts import parts_of
 from hybrid_runtime.api.problems import Malformed, WrongType
@@ -40,7 +39,7 @@ async def authenticate(request: Request) -> Principal:
         QuotaExceeded: too often.
     """
     parts = parts_of(request)
-    who: Principal = await run_in_threadpool(parts.store.accounts.authenticate, secret_of(request))
+    who = await parts.known.ask(secret_of(request))
     request.state.who = who
     parts.rates.take(who.token_id)
     return who

@@ -12,15 +12,28 @@ from hybrid_runtime.api.hub import Hub
 from hybrid_runtime.api.rates import Rates
 from hybrid_runtime.api.settings import ApiSettings
 from hybrid_runtime.api.steps import Journals
+from hybrid_runtime.api.together import Together
+from hybrid_runtime.jobs.access import Principal
 from hybrid_runtime.jobs.store import Store
+from hybrid_runtime.resources.jobs import Job, JobRequest
+
+# Who asks for a job, the job, and an idempotency key.
+Submitted: TypeAlias = tuple[Principal, JobRequest, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the operations of one application work with; it is kept as the application's `state.parts`."""
+    """What the operations of one application work with; it is kept as the application's `state.parts`.
+
+    Attributes:
+        known: Says who holds a secret.
+        submitted: Queues a job.
+    """
 
     store: Store
     settings: ApiSettings
+    known: Together[str, Principal]
+    submitted: Together[Submitted, Job]
     hub: Hub
     rates: Rates
     journals: Journals

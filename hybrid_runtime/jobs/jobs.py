@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from hybrid_runtime.errors import Conflict, InvalidInput
+from hybrid_runtime.errors import Conflict, HybridRuntimeError, InvalidInput
 from hybrid_runtime.job import JobState
 from hybrid_runtime.jobs import checks
 from hybrid_runtime.jobs.gathering import Gathering
@@ -28,12 +28,15 @@ from hybrid_runtime.resources.records import Event, LogLine, MetricPoint, Result
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hybrid_runtime.jobs.access import Principal
     from hybrid_runtime.jobs.bells import Bells
     from hybrid_runtime.jobs.database import Database
     from hybrid_runtime.jobs.policy import Policy
+
+    # Who asks for a job, the job, and an idempotency key.
+    Asked = tuple[Principal, JobRequest, str | None]
 
 _UNTIL_STARTED = frozenset({JobState.PLANNED, JobState.QUEUED, JobState.PAUSED})
 
@@ -67,6 +70,22 @@ class Jobs:
         check_request(request)
         key = None if idempotency_key is None else check_key(idempotency_key)
         return self._taken(Submission(who, [request], key))[0]
+
+    def submit_each(self, asked: Sequence[Asked]) -> builtins.list[Job | Exception]:
+        """Queue jobs for as many callers, in one transaction: the job of each, or why there is none."""
+        answers: dict[int, Job | Exception] = {}
+        submissions: dict[int, Submission] = {}
+        for number, (who, request, key) in enumerate(asked):
+            try:
+                check_request(request)
+                submissions[number] = Submission(who, [request], None if key is None else check_key(key))
+            except HybridRuntimeError as error:
+                answers[number] = error
+        taken = accept(self._database, self._policy, list(submissions.values())) if submissions else []
+        for number, made in zip(submissions, taken, strict=True):
+            answers[number] = made if isinstance(made, Exception) else made[0]
+        self._ring(job for job in answers.values() if isinstance(job, Job))
+        return [answers[number] for number in range(len(asked))]
 
     def submit_many(self, who: Principal, requests: Sequence[JobRequest], key: str | None = None) -> builtins.list[Job]:
         """Queue these jobs, all or none, in this order; otherwise as `submit`."""
@@ -298,9 +317,12 @@ class Jobs:
 
     def _taken(self, submission: Submission) -> builtins.list[Job]:
         taken = self._submissions.ask(submission)
-        for backend in {job.backend for job in taken}:
-            self._bells.ring(backend)
+        self._ring(taken)
         return taken
+
+    def _ring(self, made: Iterable[Job]) -> None:
+        for backend in {job.backend for job in made}:
+            self._bells.ring(backend)
 
     def _now(self, connection: sa.Connection, who: Principal, row: Row) -> Job:
         return without_content(connection, who, shown(connection, [row], self._database.now(), self._policy))[0]

@@ -60,9 +60,9 @@ class Jobs:
     response_description="The job, accepted: it is not lost from here on.",
     responses=refusals(400, 403, 404, 409, 413, 415),
 )
-def submit(who: Who, store: TheStore, body: JobRequest, key: _Key = None) -> Response:
+async def submit(who: Who, parts: TheParts, body: JobRequest, key: _Key = None) -> Response:
     """Queue one job. What it runs was uploaded before, or is a circuit."""
-    return answer(store.jobs.submit(who, body, key), 201)
+    return answer(await parts.submitted.ask((who, body, key)), 201)
 
 
 @router.post(
