@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import resource
 import selectors
 import socket
 import tempfile
@@ -59,11 +60,12 @@ def measure(url: str, folder: Path, arguments: argparse.Namespace) -> None:
     finally:
         process.terminate()
         process.join()
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
     store = Store(url, data=folder)
     who = store.accounts.authenticate(str(secret))
     kept = sum(_kept(store, who, job_id) for job_id in client.accepted)
     store.close()
-    client.report(kept)
+    client.report(kept, used.ru_utime + used.ru_stime)
 
 
 def _kept(store: Store, who: Principal, job_id: str) -> bool:
@@ -136,12 +138,13 @@ class Client:
             raise SystemExit(f"refused: {answer}")
         self.accepted += [job["id"] for job in answer.get("jobs", [answer])]
 
-    def report(self, kept: int) -> None:
+    def report(self, kept: int, cpu_s: float) -> None:
         """Print what was measured."""
         count = len(self.accepted)
         delay = quantiles(self.delays)
         print(f"{count} jobs in {self.seconds:.1f} s: {count / self.seconds:.0f} jobs/s")
         print(f"a request takes {delay.p50 * 1e3:.1f} ms (p50), {delay.p99 * 1e3:.1f} ms (p99)")
+        print(f"the API used {cpu_s / count * 1e3:.2f} ms of processor time for each job, with its start")
         print(f"{len(set(self.accepted))} jobs have an id of their own, {kept} of them are in the database")
 
 
