@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hybrid_runtime.errors import InvalidInput, NotFound
 from hybrid_runtime.jobs import checks
 from hybrid_runtime.jobs.access import Principal, memberships, require_visible, visible_projects
+from hybrid_runtime.jobs.accounts import FIRST_PROJECT
 from hybrid_runtime.jobs.bundles import hold, require_bundle
 from hybrid_runtime.jobs.cursors import decode_cursor, encode_cursor
 from hybrid_runtime.jobs.schema import algorithms
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import builtins
 
     from hybrid_runtime.jobs.database import Database
-
-FIRST_PROJECT = "default"
 
 
 def chosen_project(given: str | None, mine: builtins.list[str]) -> str:

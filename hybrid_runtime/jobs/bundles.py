@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from hybrid_runtime.jobs.database import Database
     from hybrid_runtime.jobs.policy import Policy
 
-_SHA256_LENGTH = 64
-
 
 class Bundles:
     """Keeps bundles in a folder, and what they are in the database.

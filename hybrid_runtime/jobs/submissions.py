@@ -115,7 +115,12 @@ class Desk:
         if known is not None:
             if known["digest"] != asked:
                 raise Conflict(f"the idempotency key {key!r:.80} was used for another request; take a new one")
-            return self._again(known["jobs"])
+            again = self._again(known["jobs"])
+            if len(again) < len(known["jobs"]):
+                raise Conflict(
+                    f"what was submitted with the idempotency key {key!r:.80} has been removed; take a new one"
+                )
+            return again
         depth = self._waiting[who.user]
         if depth + len(submission.requests) > self._policy.queued_per_user:
             raise QuotaExceeded(

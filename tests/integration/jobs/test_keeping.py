@@ -169,3 +169,14 @@ def test_idempotency_keys_are_remembered_for_two_days(world, url):
     world.store.housekeeping.sweep()
     assert rows(url, keys) == 0
     assert world.store.jobs.submit(world.ann, request, "key").id != job.id
+
+
+def test_a_key_whose_job_was_removed_makes_no_second_one(make_world):
+    world = make_world(keep_jobs_s=60.0)
+    request = JobRequest(backend="emulator", circuit="x", seed=1)
+    world.store.jobs.submit(world.ann, request, "key")
+    world.finish(world.claim())
+    world.clock.pass_s(61)
+    world.store.housekeeping.sweep()
+    with pytest.raises(Conflict, match="removed"):
+        world.store.jobs.submit(world.ann, request, "key")
