@@ -7,6 +7,7 @@ end of the descriptor, and everything ends when it closes.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -63,6 +64,7 @@ def main() -> None:
 
         control = SeqPacketChannel.from_fd(arguments.fd)
         placement.stay_on(cores.dispatcher)
+        gc.freeze()  # what start-up made stays for good: the collector need not look at it again
         made = _dispatcher(arguments.trace, arguments.faults)
         made(control, pool, quantum.channel, patience_s=place.patience_s).run()
     # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:

@@ -56,6 +56,7 @@ class Report(msgspec.Struct, kw_only=True):
         step_s: One step as the algorithm sees it, by channel and placement.
         terminate_s: Last results handed to the worker until the final result was recorded.
         payload: A step by how many numbers it sends.
+        journal: A step by what is kept of it: `none`, the runtime's `own` journal, one forced to the disk by `group`.
         batch: Steps of several parameter sets, by backend.
         refill: How quickly workers are made.
         floor_c_s: A step's messages in C and nothing else, by mode and placement.
@@ -79,6 +80,7 @@ class Report(msgspec.Struct, kw_only=True):
     step_s: dict[str, Placed] = {}
     terminate_s: Quantiles | None = None
     payload: dict[str, Quantiles] = {}
+    journal: dict[str, Quantiles] = {}
     batch: dict[str, Batch] = {}
     refill: Refill | None = None
     floor_c_s: dict[str, Placed] = {}

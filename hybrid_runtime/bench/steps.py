@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid_runtime.bench.placement import ALGORITHMS, confined, possible, started
 from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
 from hybrid_runtime.bench.remote import listening
+from hybrid_runtime.limits import DEFAULT_SHOTS
 from hybrid_runtime.placement import Placement
+from hybrid_runtime.submission import new_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 CHANNELS = ("seqpacket", "zeromq")
 SLOTS = (0, 8, 64, 512)
+# None; the one that every job has for as long as it lasts; one at a place of the user's choice, with `fsync="group"`.
+JOURNALS = ("none", "own", "group")
 # No more than the steps need, so that it starts sooner.
 _PRELOAD = ("cqasm.v3x",)
 # Steps that are not counted: the first defines the program, the next ones fill caches.
@@ -53,12 +59,34 @@ class Taken(NamedTuple):
     isolation: str
 
 
-def take(client: LocalRuntime, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2) -> Taken:
-    """So many steps of one job, after those in which caches fill."""
+def take(
+    client: LocalRuntime, steps: int, *, slots: int = 1, rows: int = 1, qubits: int = 2, journal: Path | None = None
+) -> Taken:
+    """So many steps of one job, after those in which caches fill; its journal is the runtime's own when None."""
     parameters = {"steps": steps, "slots": slots, "rows": rows, "qubits": qubits}
     warmup = max(min(_WARMUP, steps // 2), 2)
-    job = client.run(f"{ALGORITHMS}:steps", parameters=parameters | {"warmup": warmup}).raise_for_error()
+    parameters["warmup"] = warmup
+    job = client.run(f"{ALGORITHMS}:steps", parameters=parameters, journal=journal).raise_for_error()
     return Taken(job.value, job.isolation)
+
+
+def take_without_journal(client: LocalRuntime, steps: int) -> Taken:
+    """The same of a job that nothing is kept of: users have none such, for it could not outlive its worker."""
+    parameters = {"steps": steps, "slots": 1, "rows": 1, "qubits": 2, "warmup": _WARMUP}
+    submit = new_job(f"{ALGORITHMS}:steps", parameters=parameters, shots=DEFAULT_SHOTS, seed=None, limits=None)
+    job = client._begin(submit).result().raise_for_error()
+    return Taken(job.value, job.isolation)
+
+
+def by_journal(client: LocalRuntime, plan: Plan) -> dict[str, Quantiles]:
+    """Steps by what is kept of them, by turns: nothing, the runtime's own journal, one that is forced to the disk."""
+    found: dict[str, list[int]] = {name: [] for name in JOURNALS}
+    with tempfile.TemporaryDirectory(prefix="hybrid-runtime-") as folder:
+        for number in range(plan.repetitions):
+            found["none"] += take_without_journal(client, plan.steps).times
+            found["own"] += take(client, plan.steps).times
+            found["group"] += take(client, plan.steps, journal=Path(folder) / f"{number}.bin").times
+    return {name: of_nanoseconds(times) for name, times in found.items()}
 
 
 def by_placement(channel: str, plan: Plan) -> tuple[dict[str, Quantiles], str]:

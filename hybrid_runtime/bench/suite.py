@@ -96,6 +96,10 @@ class Suite:
         """A step by how many numbers it sends."""
         self.report.payload = steps.by_slots(self._client("null"), self._plan)
 
+    def journal(self) -> None:
+        """A step by what is kept of it."""
+        self.report.journal = steps.by_journal(self._client("null"), self._plan)
+
     def batch(self) -> None:
         """Steps of several parameter sets."""
         for backend in ("null", "qulacs"):
@@ -129,6 +133,7 @@ MEASUREMENTS: dict[str, Callable[[Suite], None]] = {
     "cold": Suite.cold,
     "refill": Suite.refill,
     "payload": Suite.payload,
+    "journal": Suite.journal,
     "batch": Suite.batch,
     "emulator": Suite.emulator,
     "vqe": Suite.vqe,

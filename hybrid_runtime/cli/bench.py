@@ -23,8 +23,8 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="NAME",
-        help="Measure this, once for each or with commas: floor, step, warm, cold, refill, payload, batch, emulator, "
-        "vqe, qaoa, peers.",
+        help="Measure this, once for each or with commas: floor, step, warm, cold, refill, payload, journal, "
+        "batch, emulator, vqe, qaoa, peers.",
     ),
 ]
 

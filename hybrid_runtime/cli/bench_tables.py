@@ -35,6 +35,7 @@ def tables(report: Report) -> list[Table]:
         _steps(report),
         _ratios(report),
         _quantile_table("A step by the numbers it sends", "numbers", report.payload.items()),
+        _quantile_table("A step by what is kept of it", "journal", report.journal.items()),
         *_batches(report),
         _workers(report),
         _quantile_table("The emulator alone: dense circuits, 1024 shots", "qubits", report.emulator.items()),

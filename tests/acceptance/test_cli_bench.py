@@ -40,6 +40,7 @@ def test_a_quick_run_measures_everything_and_its_figures_make_sense(qi_run):
     assert "same-core" in found["step_s"]["seqpacket"]
     assert set(found["floor_c_s"]) == {"seqpacket", "futex", "spin"} or found["absent"]["floor_c_s"]
     assert set(found["payload"]) == {"0", "8", "64", "512"}
+    assert set(found["journal"]) == {"none", "own", "group"}
     assert set(found["batch"]) == {"null", "qulacs"}
     assert found["batch"]["null"]["speedup"] > 0
     assert set(found["emulator"]) == {"2", "5", "10"}

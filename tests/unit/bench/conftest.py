@@ -42,6 +42,7 @@ def make_report():
         },
         terminate_s=around(100e-6),
         payload={"0": around(10e-6), "512": around(30e-6)},
+        journal={"none": around(9e-6), "own": around(10e-6)},
         batch={"null": Batch(step_s={"1": around(10e-6), "1000": around(500e-6)}, speedup=20.0)},
         refill=Refill(ready_s=around(3e-3), workers_per_s=300.0),
         floor_c_s={"seqpacket": {"same-core": around(5e-6), "free": around(8e-6)}, "spin": {"spread": around(1e-6)}},

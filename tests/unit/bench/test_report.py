@@ -10,7 +10,7 @@ from hybrid_runtime.bench.report import Report, ratios
 
 KEYS = [
     *("version", "taken_at", "quick", "duration_s", "warnings", "machine", "paper"),
-    *("initialize_warm_s", "initialize_cold_s", "step_s", "terminate_s", "payload", "batch", "refill"),
+    *("initialize_warm_s", "initialize_cold_s", "step_s", "terminate_s", "payload", "journal", "batch", "refill"),
     *("floor_c_s", "ratios", "emulator", "vqe", "qaoa", "peers", "absent"),
 ]
 
