@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from hybrid_runtime.dispatcher.forking import fork_journal
+from hybrid_runtime.dispatcher.journal import Began
 from hybrid_runtime.errors import InvalidInput, ResultNotEncodable
-from hybrid_runtime.protocol.bundles import Bundle, encode_bundle
+from hybrid_runtime.protocol.bundles import Bundle, content_hash, encode_bundle
 from hybrid_runtime.protocol.control import Ended, Submit
 from hybrid_runtime.resources.jobs import JobKind
 from hybrid_runtime.server import one_circuit
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hybrid_runtime.jobs.reports import Claimed
+    from hybrid_runtime.protocol.messages import Capabilities
 
 # What the journal of a job that goes on says about why.
 _WALL_LEFT = "wall_left_s"
@@ -43,11 +46,11 @@ class Beginning:
         self._fsync = fsync
         self._bundle = bundle
 
-    def of(self, claimed: Claimed, folder: Path) -> Submit | Ended:
-        """What to give to the dispatcher; the end of a job that has nothing left to do.
+    def of(self, claimed: Claimed, folder: Path, backend: Capabilities) -> Submit | Ended:
+        """What to give to the dispatcher of this backend; the end of a job that has nothing left to do.
 
         Raises:
-            JournalError: its journal cannot be read.
+            JournalError: its journal, or that of the job that it is forked from, cannot be read.
             InvalidInput: what was accepted cannot be run after all.
             NotFound: its bundle is gone.
             Unavailable: the database does not answer.
@@ -76,6 +79,21 @@ class Beginning:
             given = encode_value(parameters, "parameters")
         except ResultNotEncodable as error:
             raise InvalidInput(str(error)) from None
+        began = kept.began
+        if claimed.fork_of is not None and not began:
+            origin, steps = claimed.fork_of
+            began = True
+            record = Began(
+                claimed.job_id,
+                content_hash(content),
+                f"python {platform.python_version()}",
+                claimed.seed,
+                claimed.shots,
+                limits,
+                given,
+                backend,
+            )
+            fork_journal(journal, folder.parent / origin / journal.name, steps, record)
         return Submit(
             claimed.job_id,
             content,
@@ -85,7 +103,7 @@ class Beginning:
             limits,
             str(journal),
             self._fsync,
-            RESUMED if kept.began else "",
+            RESUMED if began else "",
         )
 
 

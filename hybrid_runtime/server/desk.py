@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.jobs.reports import Claimed, Report
     from hybrid_runtime.jobs.store import Store
+    from hybrid_runtime.protocol.messages import Capabilities
     from hybrid_runtime.resources.records import Result
     from hybrid_runtime.server.beginning import Beginning
     from hybrid_runtime.server.dispatching import Dispatching
@@ -167,19 +168,20 @@ class Desk:
 
     def hand(self) -> None:
         """Give the dispatcher the jobs that wait for it."""
-        if not self._dispatching.serving:
+        backend = self._dispatching.capabilities
+        if backend is None or not self._dispatching.serving:
             return
         for held in list(self._held.values()):
             if held.run.phase is Phase.WAITING and _now() >= held.hand_at:
-                self._hand(held)
+                self._hand(held, backend)
 
-    def _hand(self, held: Held) -> None:
+    def _hand(self, held: Held, backend: Capabilities) -> None:
         name = held.claimed.job_id
         try:
             if not is_free(held.journal):
                 held.hand_at = _now() + _IN_USE_S
                 return
-            submit = self._beginning.of(held.claimed, held.folder)
+            submit = self._beginning.of(held.claimed, held.folder, backend)
         except (OSError, Unavailable) as error:
             # No space for its folder, or no database: that is no fault of the job.
             _log.error("job %s cannot begin: %s; it is tried again", name, error)

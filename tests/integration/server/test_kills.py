@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from hybrid_runtime import LocalRuntime
+from hybrid_runtime.dispatcher.journal import Stepped, read
 from tests.serving import Service, running_service
 
 QUEUED, RUNNING = 50, 4
@@ -152,3 +153,18 @@ def test_a_service_that_is_stopped_goes_on_with_its_jobs_when_it_is_started_agai
     assert service.stop() == 0
     service.start()
     check(service, jobs, undisturbed)
+
+
+def test_a_fork_goes_on_from_steps_that_are_not_executed_again(service, walk, undisturbed):
+    bundle = service.upload(walk)
+    first = service.submit("emulator", bundle=bundle, parameters=SHORT, seed=1, shots=100)
+    service.result(first)
+    fork = service.post(f"/v1/jobs/{first}/fork", {"step": 2})["id"]
+    result = service.result(fork)
+    assert (result["result"], result["steps"]) == (undisturbed[SHORT["steps"], 1], SHORT["steps"])
+    records = [list(read(service.data / "jobs" / job / "journal.bin")) for job in (first, fork)]
+    steps = [[record for record in one if isinstance(record, Stepped)] for one in records]
+    # What took the backend's time was copied with the seconds that it took; a step run anew takes others.
+    durations = [[step.duration_s for step in one] for one in steps]
+    assert durations[0][:2] == durations[1][:2]
+    assert durations[0][2] != durations[1][2]

@@ -38,6 +38,7 @@ class Dispatcher:
         self.told: list[Submit | Cancel | Pause] = []
         self.says: list[FromDispatcher] = []
         self.serving = self.present = True
+        self.capabilities = CAPABILITIES
         self.failing = False
         self.why = "it died"
 

@@ -1,0 +1,73 @@
+"""Begins a job's journal with the first steps of another job's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hybrid_runtime.dispatcher.journal import (
+    Began,
+    Defined,
+    Fsync,
+    Journal,
+    Noted,
+    Record,
+    Resumed,
+    Stepped,
+    Turned,
+    read,
+)
+from hybrid_runtime.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def fork_journal(path: Path, source: Path, steps: int, began: Began) -> None:
+    """Make a journal that holds so many steps of another one, as if its own job had made them.
+
+    Args:
+        path: The new journal; it is there when it is whole.
+        source: The other one, whose job may be running.
+        steps: How many.
+        began: What the new job is.
+
+    Raises:
+        JournalError: the other journal cannot be read, or has fewer steps; or the new one cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    journal = Journal(partial, Fsync.GROUP)
+    try:
+        journal.append(began)
+        for record in _until(source, steps):
+            journal.append(record)
+    except JournalError:
+        journal.close()
+        partial.unlink()
+        raise
+    journal.close()
+    partial.replace(path)
+
+
+def _until(source: Path, steps: int) -> Iterator[Record]:
+    """What belongs to the first steps of a journal, and to nothing after them."""
+    found = 0
+    notes: list[Record] = []
+    for record in read(source) if steps else ():
+        if isinstance(record, Noted):
+            notes.append(record)
+        elif isinstance(record, Resumed):
+            # The step that these belonged to was never answered: the algorithm has made them again since.
+            notes.clear()
+        elif isinstance(record, Defined):
+            yield record
+        elif isinstance(record, Stepped | Turned):
+            yield from notes
+            notes.clear()
+            yield record
+            found += isinstance(record, Stepped)
+            if found == steps:
+                return
+    if found < steps:
+        raise JournalError(f"{source} has {found} steps, not {steps}: choose one of them")
