@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from numbers import Real
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, overload
+from uuid import UUID
 
 import msgspec
 
@@ -62,6 +65,7 @@ class Notes:
 
 MAX_LOG_CHARACTERS = 8192
 MAX_METRIC_NAME = 128
+MAX_URANDOM = 1 << 20
 
 
 class Context:
@@ -88,10 +92,13 @@ class Context:
         limits: Limits,
         backend: Any,
         listen: Callable[[], None] = lambda: None,
+        draw: Callable[[Callable[[], float | bytes]], float | bytes] = lambda make: make(),
     ) -> None:
         self._exchange = exchange
         # Called when an exchange's results are kept: what must not interrupt their keeping may do so now.
         self._listen = listen
+        # Records what is not the same in every run, and gives it again in a run that is taken up.
+        self._draw = draw
         self._notes = notes
         self.parameters = parameters
         self.seed = seed
@@ -113,6 +120,28 @@ class Context:
 
             self._rng = np.random.default_rng(self.seed)
         return self._rng
+
+    def time(self) -> float:
+        """`time.time()`, recorded: a job that is taken up sees the times that it saw before."""
+        return float(self._draw(time.time))
+
+    def now(self) -> datetime:
+        """The date and time in UTC, recorded as `time` is."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def urandom(self, size: int) -> bytes:
+        """`os.urandom(size)`, recorded: random bytes that do not follow from the job's seed, yet come again.
+
+        Raises:
+            ValueError: `size` is below 0 or above a megabyte.
+        """
+        if not 0 <= size <= MAX_URANDOM:
+            raise ValueError(f"urandom gives 0 to {MAX_URANDOM} bytes, not {size}")
+        return bytes(self._draw(lambda: os.urandom(size)))  # type: ignore[arg-type]
+
+    def uuid4(self) -> UUID:
+        """`uuid.uuid4()`, recorded as `urandom` is."""
+        return UUID(bytes=self.urandom(16), version=4)
 
     @overload
     def run(

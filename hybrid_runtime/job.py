@@ -64,7 +64,8 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
         timing: Where the time went.
         error: What went wrong, when it failed.
         job_id: The job's name.
-        backend: The backend's name.
+        backend: The backend's name; the last one's, where the job went on at another.
+        backends: Names of those that have run its steps, in order.
         seed: The seed, which repeats the run.
         isolation: The isolation level its worker ran at.
         logs: What the algorithm printed and logged, possibly shortened.
@@ -82,6 +83,7 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     seed: int
     isolation: str
+    backends: list[str] = []
     logs: list[str] = []
 
     def raise_for_error(self) -> JobResult:

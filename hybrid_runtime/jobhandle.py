@@ -137,6 +137,7 @@ class Job:
 
     def _made(self, event: Ended) -> JobResult:
         backend = self._client.backend
+        backends = event.backends or [backend.name if backend else self._client.backend_name]
         value, error = None, event.error
         try:
             value = decode_value(event.value)
@@ -153,7 +154,8 @@ class Job:
             timing=event.timing,
             error=error,
             job_id=self.job_id,
-            backend=backend.name if backend else self._client.backend_name,
+            backend=backends[-1],
+            backends=backends,
             seed=self._submit.seed,
             isolation=event.isolation,
             logs=self.logs,

@@ -40,7 +40,7 @@ from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, enco
 from hybrid_runtime.submission import as_json, checked_fsync, new_job, resumed_job, writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType, TracebackType
 
 __all__ = ["DEFAULT_BACKEND", "MOST_RESTARTS", "PRELOAD", "Event", "Job", "LocalRuntime", "run", "wait"]
@@ -60,6 +60,7 @@ class LocalRuntime:
     Args:
         backend: Name of the quantum backend; `qulacs` is the built-in emulator.
         options: Options of the backend's driver.
+        failover: Names of the backends at which jobs go on, in this order, when one fails and stays so.
         warm: Workers kept ready.
         preload: Modules that workers are born with.
         isolation: Level at which workers are kept apart: `strict`, `landlock` or `process`; the strictest that this
@@ -77,6 +78,7 @@ class LocalRuntime:
         backend: str = DEFAULT_BACKEND,
         *,
         options: Mapping[str, Any] | None = None,
+        failover: Sequence[str] = (),
         warm: int = 1,
         preload: tuple[str, ...] = PRELOAD,
         isolation: str | None = None,
@@ -93,6 +95,8 @@ class LocalRuntime:
         command = ["--driver", backend, "--options", as_json(options), "--warm", str(whole("warm", warm, 0, 1000))]
         for name in preload:
             command += ["--preload", name]
+        for name in failover:
+            command += ["--failover", name]
         if isolation is not None:
             command += ["--isolation", str(isolation)]
         if trace is not None:

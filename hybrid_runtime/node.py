@@ -14,7 +14,7 @@ import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime import placement
 from hybrid_runtime.classical.cleaning import remove_tree
@@ -24,6 +24,7 @@ from hybrid_runtime.quantum.process import QuantumProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from hybrid_runtime.dispatcher.loop import Dispatcher
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--driver", required=True)
     parser.add_argument("--options", type=json.loads, default={})
+    parser.add_argument("--failover", action="append", default=[])
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--warm", type=int, default=1)
     parser.add_argument("--isolation")
@@ -52,9 +54,11 @@ def main() -> None:
         # Both children start now, so that they load while the rest of this process does.
         place = placement.parse(arguments.placement)
         cores = placement.Cores(place)
-        with placement.on_core(cores.quantum):
-            quantum = QuantumProcess(arguments.driver, arguments.options)
-        held.callback(quantum.close)
+        placed = partial(placement.on_core, cores.quantum)
+        quantum = [_quantum(arguments.driver, arguments.options, placed)]
+        quantum += [_quantum(name, {}, placed, started=False) for name in arguments.failover]
+        for process in quantum:
+            held.callback(process.close)
         preload = tuple(arguments.preload)
         with placement.on_core(cores.worker):
             python, level = arguments.python, arguments.isolation
@@ -66,7 +70,7 @@ def main() -> None:
         placement.stay_on(cores.dispatcher)
         gc.freeze()  # what start-up made stays for good: the collector need not look at it again
         made = _dispatcher(arguments.trace, arguments.faults)
-        made(control, pool, quantum.channel, patience_s=place.patience_s).run()
+        made(control, pool, quantum, patience_s=place.patience_s).run()
     # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
     # its client goes on with what is in the journals.
     remove_tree(str(arguments.root))
@@ -75,6 +79,18 @@ def main() -> None:
 def scratch_of(root: Path, pid: int) -> Path:
     """The folder of a node's workers."""
     return root / f"node-{pid}"
+
+
+def _quantum(
+    backend: str,
+    options: dict[str, Any],
+    placed: Callable[[], AbstractContextManager[None]],
+    *,
+    started: bool = True,
+) -> QuantumProcess:
+    # A relay knows nothing of what its remote backend does at present.
+    more = () if backend.startswith("tcp://") else ("--tell-states",)
+    return QuantumProcess(backend, options, more, placed=placed, started=started)
 
 
 def _dispatcher(trace: Path | None, faults: bytes | None) -> Callable[..., Dispatcher]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from hybrid_runtime.bundle import as_bundle
 from hybrid_runtime.declared import merged_limits
-from hybrid_runtime.dispatcher.journal import Fsync, wait_until_free
+from hybrid_runtime.dispatcher.journal import Fsync
+from hybrid_runtime.dispatcher.locking import wait_until_free
 from hybrid_runtime.dispatcher.recorder import refuse_completed, survey
 from hybrid_runtime.errors import InvalidInput, JournalError, ResultNotEncodable
 from hybrid_runtime.limits import MAX_SEED, MAX_SHOTS, Limits, whole

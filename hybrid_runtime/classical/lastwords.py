@@ -68,3 +68,11 @@ def _ends(number: int) -> bool:
     if number == signal.SIGKILL:
         return True
     return number in signal.valid_signals() and signal.getsignal(number) is signal.SIG_DFL
+
+
+def flush_quietly(stream: Any) -> None:
+    """Flush a stream that a user's code may have done anything to."""
+    try:
+        stream.flush()
+    except BaseException:  # noqa: BLE001 - the user may have replaced or closed it: their loss alone
+        return

@@ -8,7 +8,6 @@ other end of the channel.
 from __future__ import annotations
 
 import os
-import random
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hybrid_runtime.classical import styles
-from hybrid_runtime.classical.lastwords import last_words
+from hybrid_runtime.classical.drawing import Drawing, seed_everything
+from hybrid_runtime.classical.lastwords import flush_quietly, last_words
 from hybrid_runtime.classical.loader import load_algorithm
+from hybrid_runtime.classical.locating import located, refusal
 from hybrid_runtime.classical.rehearsal import Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
 from hybrid_runtime.classical.results import quantum_results
@@ -26,12 +27,9 @@ from hybrid_runtime.context import Context, Notes
 from hybrid_runtime.errors import (
     ChannelClosed,
     CircuitRejected,
-    ErrorData,
-    HybridRuntimeError,
     ProtocolError,
     ResultNotEncodable,
     StopRequested,
-    rebuild,
 )
 from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.limits import StopReason
@@ -46,6 +44,7 @@ from hybrid_runtime.protocol.messages import (
     Finalizing,
     Finished,
     Load,
+    Moved,
     Note,
     Ready,
     ReceivedResults,
@@ -60,10 +59,12 @@ from hybrid_runtime.protocol.messages import (
 from hybrid_runtime.values import decode_value, encode_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hybrid_runtime.circuit import Circuit, Settings
     from hybrid_runtime.program import Program
+    from hybrid_runtime.protocol.messages import Capabilities
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
     from hybrid_runtime.result import QuantumResult
 
@@ -88,6 +89,7 @@ class Worker:
         self._forget: list[int] = []
         self._replayer: Replayer | None = None
         self._answer = self._ask
+        self._drawing = Drawing()
         # A stop signal must not raise while this is above 0: messages would be cut short, or answers lost.
         self._undisturbed = 1
         self._stop_missed = False
@@ -129,7 +131,7 @@ class Worker:
             self._finalizing = True
             outcome = Failed("execute", describe(error, self._folder / "bundle"))
         for stream in (sys.stdout, sys.stderr):
-            _flush_quietly(stream)
+            flush_quietly(stream)
         self._channel.send(encode(outcome))
 
     def _job(self, load: Load) -> Finished | Failed:
@@ -152,6 +154,7 @@ class Worker:
             limits=load.limits,
             backend=load.backend,
             listen=self._listen,
+            draw=self._draw,
         )
         try:
             value = styles.drive(algorithm, context, self._on_finalizing)
@@ -166,6 +169,7 @@ class Worker:
             if isinstance(error, ResultNotEncodable):
                 error = ResultNotEncodable(f"{error} (returned by {styles.whence(algorithm, self._folder / 'bundle')})")
             return self._failed("finalize", error)
+        self._send_drawn()
         metrics, logs = self._notes.take()
         return Finished(data, metrics, logs)
 
@@ -207,10 +211,12 @@ class Worker:
     def _take_stop(self) -> None:
         """Read the `Stop` that was sent before the signal, and raise it in the algorithm."""
         self._stop_missed = False
-        message = self._channel.receive_nowait()
-        stop = None if message is None else decode(_decoder, message)
-        if isinstance(stop, Stop):
-            raise self._stopped(stop)
+        while (data := self._channel.receive_nowait()) is not None:
+            message = decode(_decoder, data)
+            if isinstance(message, Stop):
+                raise self._stopped(message)
+            if isinstance(message, Moved):
+                self._move(message.backend)
 
     def _stopped(self, stop: Stop) -> StopRequested:
         if self._context is not None:
@@ -233,7 +239,7 @@ class Worker:
                 raise self._stopped(answer)
             if type(answer) is Refused:
                 self._number -= 1
-                raise self._refusal(answer.error, circuits)
+                raise refusal(answer.error, circuits, self._folder / "bundle")
             raise ProtocolError(f"a step was answered by {type(answer).__name__}")
         except BaseException:
             self._listen()
@@ -257,26 +263,52 @@ class Worker:
         if self._forget:
             self._sent.difference_update(self._forget)
             self._forget = []
+        if self._drawing.waiting:
+            self._send_drawn()
         return self._send_and_receive(data)
 
     def _send_and_receive(self, data: bytes) -> Any:
         self._channel.send(data)
-        return decode(_decoder, self._channel.receive())
+        answer = decode(_decoder, self._channel.receive())
+        while type(answer) is Moved:
+            self._move(answer.backend)
+            answer = decode(_decoder, self._channel.receive())
+        return answer
+
+    def _move(self, backend: Capabilities) -> None:
+        """Another backend answers from now on."""
+        if self._context is not None:
+            self._context.backend = backend
+
+    def _draw(self, make: Callable[[], float | bytes]) -> float | bytes:
+        self._undisturbed += 1
+        try:
+            return self._drawing.draw(make, self._replayer)
+        finally:
+            self._listen()
+
+    def _send_drawn(self) -> None:
+        for data in self._drawing.take():
+            self._channel.send(data)
 
     def _ask_replayer(self, circuits: list[Circuit]) -> Any:
         """The recorded answer to a step, as `_ask` returns it; where there is none, that of the dispatcher."""
         replayer = self._replayer
         assert replayer is not None
-        calls, programs = self._compile(circuits)
-        recorded = replayer.answer(calls, programs)
-        replayer.forget(self._compiler.take_evicted())
-        if replayer.over:
-            self._replayer = None
-            self._answer = self._ask
+        recorded = None
+        if not replayer.over:
+            calls, programs = self._compile(circuits)
+            recorded = replayer.answer(calls, programs)
+            replayer.forget(self._compiler.take_evicted())
         if recorded is None:
+            self._replayer, self._answer = None, self._ask
+            if replayer.moved_to is not None:
+                self._move(replayer.moved_to)
             return self._ask(circuits)
         if isinstance(recorded, Stop):
             return recorded
+        if recorded.backend is not None:
+            self._move(recorded.backend)
         self._notes.take()  # they are in the journal already
         self._number += 1
         if recorded.error is not None:
@@ -302,7 +334,7 @@ class Worker:
                     settings = circuit.settings
                     shots, raw = _shots(settings.shots_asked(default_shots)), settings.raw
             except CircuitRejected as error:
-                raise self._located(error, circuit, index if len(circuits) > 1 else None) from None
+                raise located(error, circuit, index if len(circuits) > 1 else None, self._folder / "bundle") from None
             if compiled.key not in self._sent and compiled.key not in programs:
                 programs[compiled.key] = compiled.program
                 if len(programs) > MAX_PROGRAMS_PER_STEP:
@@ -321,26 +353,8 @@ class Worker:
         assert self._context is not None
         return quantum_results(answer.items, circuits, self._context.shots, self._context.backend.name)
 
-    def _refusal(self, error: ErrorData, circuits: list[Circuit]) -> HybridRuntimeError:
-        refusal = rebuild(error)
-        if isinstance(refusal, CircuitRejected) and len(circuits) == 1:
-            return self._located(refusal, circuits[0], None)
-        return refusal
-
-    def _located(self, error: CircuitRejected, circuit: Circuit, index: int | None) -> CircuitRejected:
-        """The same error, saying which circuit it is about and where that circuit was made."""
-        which = "" if index is None else f" (circuit {index} of the step)"
-        named = f" {circuit.name!r}" if circuit.name else ""
-        origin = circuit.template.origin
-        if origin is None:
-            return CircuitRejected(f"{error}{which}")
-        file = origin[0].removeprefix(f"{self._folder / 'bundle'}/")
-        # The first line says what is wrong; those below it show the place in the circuit's text.
-        first, newline, rest = str(error).partition("\n")
-        return CircuitRejected(f"{first}{which}; circuit{named} made at {file}, line {origin[1]}{newline}{rest}")
-
     def _flush(self) -> None:
-        if self._replayer is not None:
+        if self._replayer is not None and not self._replayer.over:
             return  # whether these are in the journal already is known at the next step
         self._undisturbed += 1
         try:
@@ -366,25 +380,10 @@ def _shots(value: object) -> int:
     raise CircuitRejected(f"shots is a whole number, not {value!r:.60}")
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of `random` and numpy from the job, so that a run can be repeated."""
-    random.seed(seed)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(seed & 0xFFFFFFFF)
-
-
 def rehearse(folder: Path) -> None:
     """Do a job that needs nobody, below this folder, so that the real one finds its memory at hand."""
     with staged(folder) as stage:
         Worker(stage, folder).take(stage.receive())
-
-
-def _flush_quietly(stream: Any) -> None:
-    try:
-        stream.flush()
-    except BaseException:  # noqa: BLE001 - the user may have replaced or closed it: their loss alone
-        return
 
 
 def main(channel: SeqPacketChannel, folder: Path, isolation: str) -> None:

@@ -6,15 +6,16 @@ from typing import TypeAlias
 
 import msgspec
 
+from hybrid_runtime.errors import ErrorData
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.control import Ended
-from hybrid_runtime.protocol.messages import CircuitCall, Define, Refused, Replay, Results, Stop
+from hybrid_runtime.protocol.messages import CircuitCall, Define, Moved, Refused, Replay, Results, Stop
 
 
 class Tell(msgspec.Struct, frozen=True):
     """Send this message to the worker."""
 
-    message: Results | Refused | Stop | Replay
+    message: Results | Refused | Stop | Replay | Moved
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -23,6 +24,16 @@ class Run(msgspec.Struct, frozen=True):
     calls: list[CircuitCall]
     define: list[Define]
     forget: list[int]
+
+
+class Again(msgspec.Struct, frozen=True):
+    """Have the quantum runtime run the step that failed once more."""
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Have the next backend run the step that failed, and all that follow."""
+
+    why: ErrorData
 
 
 class Interrupt(msgspec.Struct, frozen=True):
@@ -40,9 +51,10 @@ class Kill(msgspec.Struct, frozen=True):
 
 
 class Restart(msgspec.Struct, frozen=True):
-    """Give the job to a new worker, which replays what its journal holds."""
+    """Give the job to a new worker, which replays what its journal holds: `resume` is why, in a word or two."""
 
     why: str
+    resume: str
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -55,4 +67,4 @@ class End(msgspec.Struct, frozen=True):
     report: Ended
 
 
-Action: TypeAlias = Tell | Run | Interrupt | Dump | Kill | Restart | Pause | End
+Action: TypeAlias = Tell | Run | Again | Move | Interrupt | Dump | Kill | Restart | Pause | End

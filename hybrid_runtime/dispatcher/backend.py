@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.link import Link
+from hybrid_runtime.dispatcher.recovery import MOST_CRASHES_IN_A_ROW
 from hybrid_runtime.errors import BackendFailed, BackendTimeout, ChannelClosed, ProtocolError, rebuild
 from hybrid_runtime.protocol.messages import (
     PROTOCOL_VERSION,
@@ -17,20 +18,25 @@ from hybrid_runtime.protocol.messages import (
     Executed,
     Failure,
     Forget,
-    FromQuantum,
     Serving,
     Withdraw,
     decode,
     decoder,
     derive_seed,
 )
+from hybrid_runtime.protocol.sessions import BackendState, Doing, FromDriver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import msgspec
 
     from hybrid_runtime.dispatcher.actions import Run
     from hybrid_runtime.dispatcher.jobs import Job
+    from hybrid_runtime.dispatcher.ports import QuantumPort
+    from hybrid_runtime.errors import ErrorData
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+    from hybrid_runtime.protocol.sessions import RawDefine
 
 EXECUTE_TIMEOUT_S = 3600.0
 # A quantum runtime that ends a request at its timeout needs some time to say so.
@@ -41,35 +47,78 @@ class Backend:
     """One quantum runtime.
 
     Attributes:
-        capabilities: What it can do; None before it serves and after `give_up`.
-        deadline: When its present request is overdue, by `time.perf_counter`; infinite while there is none.
+        capabilities: What it can do; None while it does not serve.
+        state: What it does, where it tells.
+        deadline: When something is to be done about it, by `time.perf_counter`; infinite while nothing is: its present
+            request is overdue, or it is to be started again.
+        timer: When the loop is to wake up for that.
+        served: Whether it ever did.
+        failed: The step that the last `Failure` was about.
+        crashes: How often its process was lost since it last answered.
+        gone: Why it is not started again.
+        arriving: Jobs that are to be run here from when it serves, with the step that each waits for.
 
     Args:
-        channel: Leads to the quantum runtime; the caller closes it.
+        port: The quantum runtime's process; the caller closes it.
         epoll: What the loop waits on.
         timeout_s: Time for one request.
     """
 
-    def __init__(self, channel: SeqPacketChannel, epoll: select.epoll, timeout_s: float = EXECUTE_TIMEOUT_S) -> None:
+    def __init__(self, port: QuantumPort, epoll: select.epoll, timeout_s: float = EXECUTE_TIMEOUT_S) -> None:
         self.capabilities: Capabilities | None = None
-        self.deadline = float("inf")
-        self.channel = channel
+        self.state = BackendState.IDLE
+        self.deadline = self.timer = float("inf")
+        self.served = False
+        self.failed: Run | None = None
+        self.crashes = 0
+        self.gone: ErrorData | None = None
+        self.arriving: dict[Job, Run | None] = {}
+        self._port = port
+        self._epoll = epoll
         self._timeout_s = timeout_s
-        self._link = Link(channel, epoll)
-        self._decoder = decoder(FromQuantum)
+        self._link: Link | None = None
+        self._decoder = decoder(FromDriver)
         self._asking: deque[tuple[Job, Run]] = deque()
-        self._running: tuple[int, Job] | None = None
+        self._running: tuple[int, Job, Run] | None = None
         self._requests = itertools.count(1)
 
-    @property
-    def fd(self) -> int:
-        """The descriptor to wait on."""
+    def open(self, *, start: bool = True) -> int:
+        """Start the process, and listen to it; the descriptor to wait on.
+
+        Args:
+            start: Whether it is to be started; else it runs already.
+
+        Raises:
+            OSError: the host has no room for it.
+        """
+        if start:
+            self._port.start()
+        self.deadline = float("inf")
+        self._link = Link(self._port.channel, self._epoll)
         return self._link.fd
+
+    @property
+    def opened(self) -> bool:
+        """Whether its process is there, or about to be there again."""
+        return self._link is not None or self.deadline < float("inf")
+
+    @property
+    def channel(self) -> SeqPacketChannel:
+        """Leads to its process."""
+        return self._port.channel
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor to wait on; None while there is none."""
+        return None if self._link is None else self._link.fd
 
     def ask(self, job: Job, run: Run) -> None:
         """Have a step run, now or when those before it are done; `on_event` gives its answer."""
+        if job in self.arriving:
+            self.arriving[job] = run
+            return
         self._asking.append((job, run))
-        if self._running is None:
+        if self._running is None and self.capabilities is not None:
             self._ask_next()
 
     def runs(self, job: Job) -> bool:
@@ -78,6 +127,7 @@ class Backend:
 
     def drop(self, job: Job) -> None:
         """The job has ended: what it asked for is not sent, and an answer that comes is given to nobody."""
+        self.arriving.pop(job, None)
         if self._asking:
             self._asking = deque(entry for entry in self._asking if entry[0] is not job)
         if self._running is not None and self._running[1] is job:
@@ -90,8 +140,9 @@ class Backend:
         """Take in one message: a job with the answer to its step; None for whatever needs no action.
 
         Raises:
-            HybridRuntimeError: the quantum runtime is of no use, or no more; `give_up` is to follow.
+            HybridRuntimeError: the quantum runtime is of no use, or no more; `lose` is to follow.
         """
+        assert self._link is not None
         try:
             if events & select.EPOLLOUT:
                 self._link.on_writable()
@@ -102,46 +153,77 @@ class Backend:
         except (ChannelClosed, ProtocolError) as error:
             raise BackendFailed(f"the quantum runtime is gone: {error}") from error
         running = self._running
-        if running is not None and type(message) is not Serving and message.request in (running[0], 0):
+        kind = type(message)
+        if running is not None and (kind is Executed or kind is Failure) and message.request in (running[0], 0):
             # Request 0: it could not read a request, so this one is not going to be answered otherwise.
             self._running = None
             self.deadline = float("inf")
+            self.crashes = 0
+            if kind is Failure:
+                self.failed = running[2]
             if self._asking:
                 self._ask_next()
             return running[1], message
-        if self.capabilities is None:
+        if kind is Doing:
+            self.state = message.state
+        elif self.capabilities is None:
             self._start(message)
         return None
 
     def _start(self, message: Serving | Executed | Failure) -> None:
         if isinstance(message, Failure):
+            self.crashes = MOST_CRASHES_IN_A_ROW if not self.served else self.crashes
             raise rebuild(message.error)
         if not isinstance(message, Serving) or message.version != PROTOCOL_VERSION:
             raise BackendFailed(f"the quantum runtime does not speak version {PROTOCOL_VERSION} of the protocol")
         self.capabilities = message.capabilities
+        self.served = True
+
+    def begin(self, defined: Iterable[RawDefine]) -> None:
+        """It serves: tell it these programs, and have it run what waits."""
+        for program in defined:
+            self._send(program)
+        if self._asking:
+            self._ask_next()
 
     def check_overdue(self, now: float) -> None:
         """Raise if the present request should have been answered by now.
 
         Raises:
-            BackendTimeout: so it should; `give_up` is to follow.
+            BackendTimeout: so it should; `lose` is to follow.
         """
+        if now >= self.deadline and self.state is BackendState.CALIBRATING:
+            self.deadline = now + self._timeout_s + GRACE_S  # it is held, and goes on by itself
         if now >= self.deadline:
             raise BackendTimeout(f"the backend did not answer within {self._timeout_s + GRACE_S:g} s")
 
-    def give_up(self) -> None:
-        """Send it nothing and expect nothing of it from now on. Doing so twice is allowed."""
+    def lose(self) -> tuple[Job, Run] | None:
+        """Expect nothing of its process any more; the job whose step it ran, and the step. May be done twice."""
+        flight, self._running = self._running, None
         self.capabilities = None
         self.deadline = float("inf")
-        self._running = None
-        self._asking.clear()
-        self._link.close()
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        return flight and (flight[1], flight[2])
+
+    def tell(self, program: RawDefine) -> None:
+        """Define a program that a job brings along."""
+        self._send(program)
+
+    def ask_first(self, job: Job, run: Run) -> None:
+        """Have a step run before all that wait, when it serves again."""
+        self._asking.appendleft((job, run))
+
+    def step_of(self, job: Job) -> Run | None:
+        """The job's step that waits here to be run, if there is one."""
+        return next((run for asking, run in self._asking if asking is job), None)
 
     def _ask_next(self) -> None:
         """Send the next waiting request. First come, first served."""
         job, run = self._asking.popleft()
         request = next(self._requests)
-        self._running = (request, job)
+        self._running = (request, job, run)
         self.deadline = time.perf_counter() + self._timeout_s + GRACE_S
         send = self._send
         for define in run.define:
@@ -151,6 +233,8 @@ class Backend:
             send(Forget(run.forget))
 
     def _send(self, message: msgspec.Struct) -> None:
+        if self._link is None:
+            return  # it is told all that it needs when it is there
         try:
             self._link.send(message)
         except ChannelClosed:

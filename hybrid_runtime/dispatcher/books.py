@@ -9,6 +9,7 @@ import msgspec
 from hybrid_runtime.dispatcher.actions import Action, End, Tell
 from hybrid_runtime.dispatcher.notes import Notes
 from hybrid_runtime.dispatcher.recall import Recall
+from hybrid_runtime.dispatcher.recovery import Trouble
 from hybrid_runtime.dispatcher.stop import Usage
 from hybrid_runtime.errors import ErrorData, JournalError, as_data
 from hybrid_runtime.job import NEXT, JobState
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.dispatcher.recorder import Recorder
 
 NIL = b"\xc0"
+NEVER = float("inf")
 
 
 class Books:
@@ -31,6 +33,7 @@ class Books:
         number: The newest step that was sent to the quantum runtime or is in the journal.
         stopping: Why every further step is answered by `Stop`; None while none is.
         pausing: Whether the job leaves its worker as soon as the step under way is answered.
+        backends: Names of those that have run its steps, in order.
         deadline: When patience with the job ends.
     """
 
@@ -45,13 +48,19 @@ class Books:
         self.watch = Stopwatch(now)
         self.stopping: StopReason | None = None
         self.pausing = False
+        self.backends = [programs.backend.name]
+        self._trouble = Trouble(0)
+        # When the step that failed is tried again.
+        self._again_at = NEVER
         self.isolation = ""
         self.notes = Notes()
         self.number = 0
         self._recorder = recorder
         self._recall: Recall | None = None
         if recorder is not None and recorder.past:
-            self._recall = Recall(recorder.path, recorder.past, self.usage, self._remember)
+            kept, moved_to = recorder.kept, recorder.moved_to
+            past = recorder.path, recorder.past
+            self._recall = Recall(*past, self.usage, self._remember, kept=kept, moved_to=moved_to)
         # Steps that the worker was given from the journal.
         self._recalled = 0
         self._waiting = False
@@ -61,6 +70,11 @@ class Books:
         self._killed_for: ErrorData | None = None
         self.deadline = now
         self._think_from(now)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a step is with the quantum runtime, or to be given to it again."""
+        return self._waiting
 
     @property
     def _replays(self) -> bool:
@@ -108,7 +122,9 @@ class Books:
         if value == NIL and error is not None and last_metrics:
             value = msgspec.msgpack.encode(last_metrics)
         used, timing = self.usage, self.watch.finished(now)
-        report = Ended(self.job_id, state, reason, value, used.steps, used.shots, timing, error, self.isolation)
+        report = Ended(
+            self.job_id, state, reason, value, used.steps, used.shots, timing, error, self.isolation, self.backends
+        )
         if self._recorder is not None:
             lacking = self._recorder.over(report)
             if lacking is not None:

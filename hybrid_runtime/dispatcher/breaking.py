@@ -29,7 +29,9 @@ from hybrid_runtime.dispatcher.loop import Dispatcher
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 if TYPE_CHECKING:
-    from hybrid_runtime.dispatcher.ports import ClassicalPort, WorkerPort
+    from collections.abc import Sequence
+
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, QuantumPort, WorkerPort
 
 STEP, EXECUTE, RESULTS, DELIVER = "step", "execute", "results", "deliver"
 POINTS = (STEP, EXECUTE, RESULTS, DELIVER)
@@ -73,14 +75,14 @@ class BreakingDispatcher(Dispatcher):
         self,
         control: SeqPacketChannel,
         classical: ClassicalPort,
-        quantum: SeqPacketChannel,
+        quantum: Sequence[QuantumPort],
         *,
         plan: bytes,
         patience_s: float = 0.0,
     ) -> None:
         # Its channels have no lines to look at, so patience is of no use to it.
         faults = Faults(msgspec.json.decode(plan, type=Plan))
-        super().__init__(control, _Pool(classical, faults), _Channel(quantum, faults, reading=RESULTS, sending=EXECUTE))
+        super().__init__(control, _Pool(classical, faults), [_Quantum(port, faults) for port in quantum])
 
 
 class Faults:
@@ -151,6 +153,31 @@ class _Channel(SeqPacketChannel):
         for data in self._faults.pass_on(self._sending, bytes(packet)):
             sent = super().send_nowait(data)
         return sent
+
+
+class _Quantum:
+    """A quantum runtime's process whose channel has faults."""
+
+    def __init__(self, port: QuantumPort, faults: Faults) -> None:
+        self._port = port
+        self._faults = faults
+        self._given: SeqPacketChannel | None = None
+        self._channel: _Channel | None = None
+
+    @property
+    def channel(self) -> SeqPacketChannel:
+        """As the port's, with faults."""
+        if self._channel is None or self._given is not self._port.channel:
+            self._given = self._port.channel
+            self._channel = _Channel(self._given, self._faults, reading=RESULTS, sending=EXECUTE)
+        return self._channel
+
+    def start(self) -> None:
+        """As the port's."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        self._port.start()
 
 
 class _Pool:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from zlib import crc32
+
 from hybrid_runtime.dispatcher import words
-from hybrid_runtime.dispatcher.actions import Action, Dump, Interrupt, Kill, Pause, Restart, Tell
-from hybrid_runtime.dispatcher.books import NIL, Books
+from hybrid_runtime.dispatcher.actions import Action, Again, Dump, Interrupt, Kill, Move, Pause, Restart, Tell
+from hybrid_runtime.dispatcher.books import NEVER, NIL, Books
+from hybrid_runtime.dispatcher.divergence import divergence
 from hybrid_runtime.dispatcher.output import struck_from_outside
-from hybrid_runtime.errors import ErrorData, HybridRuntimeError, JournalError
+from hybrid_runtime.dispatcher.recorder import WORKER_LOST
+from hybrid_runtime.dispatcher.recovery import Answer, Remedy, Trouble
+from hybrid_runtime.errors import CircuitRejected, ErrorData, HybridRuntimeError, JournalError, ProtocolError, as_data
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason
-from hybrid_runtime.protocol.messages import Failure, Refused
+from hybrid_runtime.protocol.messages import Diverged, Failure, Moved, Refused, derive_seed
+
+if TYPE_CHECKING:
+    from hybrid_runtime.dispatcher.actions import Run
+    from hybrid_runtime.protocol.messages import Capabilities
 
 # Time that a worker has to write where it is before it is killed; faulthandler needs about a millisecond.
 DUMP_S = 0.05
@@ -28,6 +38,28 @@ class Disturbances(Books):
         self._killed_for = self._killed_for or data
         return [Kill(), *self._end(JobState.FAILED, NIL, self._killed_for, now)]
 
+    def _on_diverged(self, message: Diverged, now: float) -> list[Action]:
+        """The algorithm, taken up, goes another way than before."""
+        recorder = self._recorder
+        if recorder is None:
+            return self.on_violation(ProtocolError("the worker replays what was never recorded"), now)
+        error = divergence(message, recorder.program)
+        if not recorder.live or self.stopping is not None:
+            return [Kill(), *self._end(JobState.FAILED, NIL, error, now)]
+        if not 0 <= message.position < recorder.answers:
+            return self.on_violation(ProtocolError("the worker diverges where nothing is recorded"), now)
+        try:
+            recorder.branched(message.position)
+        except JournalError as lost:
+            self._lose_journal(lost)
+            return [Kill(), *self._end(JobState.FAILED, NIL, as_data(lost), now)]
+        # Another worker, which is given the steps before only, rather than this one: what was counted and told of
+        # those after is taken back with it.
+        return [
+            Kill(),
+            Restart(f"{error.text}\nThose after step {message.number - 1} do not count any more", "diverged"),
+        ]
+
     def on_lost(self, status: int, fault: tuple[str, str] | None, now: float) -> list[Action]:
         """The worker's process has ended without having said how its job went.
 
@@ -38,7 +70,7 @@ class Disturbances(Books):
             return self._end(state, NIL, words.located(self._killed_for, fault), now)
         error = words.lost(status, fault)
         if self._may_restart(status):
-            return [Restart(error.text)]
+            return [Restart(error.text, WORKER_LOST)]
         return self._end(JobState.FAILED, NIL, self._error or error, now)
 
     def _may_restart(self, status: int) -> bool:
@@ -55,15 +87,78 @@ class Disturbances(Books):
             self._recorder.turned(number, error)
         return Tell(Refused(number, error))
 
-    def on_failure(self, message: Failure, now: float) -> list[Action]:
-        """The step's circuits could not be run."""
+    def on_failure(self, message: Failure, now: float, *, held: bool = False, elsewhere: bool = False) -> list[Action]:
+        """The step's circuits could not be run.
+
+        Args:
+            message: What the quantum runtime says.
+            now: The time.
+            held: Whether the backend was calibrating.
+            elsewhere: Whether there is another backend for this job.
+        """
         if not self._waiting:
             return []
+        if message.error.family == "CircuitRejected":
+            self._waiting = False
+            self.watch.turned_down(now)
+            return self._refused(message.error, now)
+        draw = derive_seed(crc32(self.job_id.encode()), self.number + self._trouble.attempts) / (1 << 31)
+        trouble = self._troubled()
+        answer = trouble.failed(transient=message.transient, held=held, elsewhere=elsewhere, draw=draw)
+        return self._remedy(answer, message.error, now)
+
+    def on_crash(self, error: ErrorData, now: float, *, elsewhere: bool = False) -> list[Action]:
+        """The quantum runtime has ended while it ran the step; it is started again."""
+        return self._remedy(self._troubled().crashed(elsewhere=elsewhere), error, now) if self._waiting else []
+
+    def _troubled(self) -> Trouble:
+        if self._trouble.step != self.number:
+            self._trouble = Trouble(self.number)
+        return self._trouble
+
+    def _remedy(self, answer: Answer, error: ErrorData, now: float) -> list[Action]:
+        if answer.remedy is Remedy.GIVE_UP or (self.stopping is not None and answer.remedy is Remedy.ELSEWHERE):
+            self._waiting = False
+            self.watch.turned_down(now)
+            return self._backend_lost(words.tried(error, self._trouble.attempts), now)
+        if self.pausing and self.stopping is None:
+            return [Pause()]  # it asks again when it is taken up
+        if self.stopping is not None:
+            self._waiting = False
+            self.watch.turned_down(now)
+            return self._answer_stop(self.stopping, now)
+        if answer.remedy is Remedy.ELSEWHERE:
+            return [Move(error)]
+        if not answer.wait_s:
+            return [Again()]
+        if self._trouble.attempts > 1:
+            self.notes.take([], [f"step {self.number} failed ({error.text}); it is tried again"])
+        self._again_at = now + answer.wait_s
+        self.deadline = min(self.deadline, self._again_at)
+        return []
+
+    def on_moved(self, backend: Capabilities, run: Run | None, now: float) -> list[Action]:
+        """Another backend runs the job from now on, beginning with this step if one is under way."""
+        self._trouble = Trouble(self.number)
+        self._again_at = NEVER
+        try:
+            self.programs.move(backend, run.calls if run is not None else ())
+            refused = None
+        except CircuitRejected as error:
+            refused = as_data(error)
+        self.backends.append(backend.name)
+        self.notes.take([], [f"from step {self.number + (run is None)} on, circuits run on backend {backend.name}"])
+        try:
+            if self._recorder is not None:
+                self._recorder.moved(backend)
+        except JournalError as error:
+            self._lose_journal(error)
+            return self._interrupt(StopReason.ERROR, now)
+        if refused is None or not self._waiting:
+            return [Tell(Moved(backend))]
         self._waiting = False
         self.watch.turned_down(now)
-        if message.error.family == "CircuitRejected":
-            return self._refused(message.error, now)
-        return self._backend_lost(message.error, now)
+        return [Tell(Moved(backend)), *self._refused(refused, now)]
 
     def _refused(self, error: ErrorData, now: float) -> list[Action]:
         """The backend cannot run the step's circuits as they are: the algorithm may handle that."""
@@ -77,13 +172,14 @@ class Disturbances(Books):
         return [Pause()] if self.pausing and self.stopping is None else [refusal]
 
     def on_backend_lost(self, error: ErrorData, now: float) -> list[Action]:
-        """The quantum runtime is gone."""
+        """The quantum runtime is gone for good, and there is no other."""
         if not self._waiting:
             if self.stopping is not None or self.state is JobState.FINALIZING:
                 return []  # it needs the backend no more; if it asks all the same, it is told then
             self._error = self._error or error
             return self._interrupt(StopReason.ERROR, now)
         self._waiting = False
+        self._again_at = NEVER
         self.watch.turned_down(now)
         return self._backend_lost(error, now)
 
@@ -132,6 +228,11 @@ class Disturbances(Books):
         """`self.deadline` has passed."""
         if now < self.deadline:
             return []
+        wall = self.usage.wall_deadline
+        if self._again_at <= now and (wall is None or now < wall):
+            self._again_at = NEVER
+            self.deadline = NEVER if wall is None else wall
+            return [Again()]
         if self._killed_for is not None:
             self.deadline = float("inf")  # its exit is what ends the job
             return [Kill()]
@@ -139,7 +240,6 @@ class Disturbances(Books):
             return self._signal_stop(self.stopping, now)  # it was let through its past
         if self.stopping is not None or (self.state is JobState.FINALIZING and not self._waiting):
             return self._give_up(now)
-        wall = self.usage.wall_deadline
         return self._interrupt(StopReason.WALL if wall is not None and now >= wall else StopReason.THINK, now)
 
     def _interrupt(self, reason: StopReason, now: float) -> list[Action]:
@@ -147,6 +247,12 @@ class Disturbances(Books):
             return []  # it is ending already, within its time for that
         self.stopping = reason
         self.deadline = now + self.limits.finalize_s
+        if self._again_at != NEVER:
+            # Its step is not under way, and is not tried again.
+            self._again_at = NEVER
+            self._waiting = False
+            self.watch.turned_down(now)
+            return self._answer_stop(reason, now)
         # A worker that waits for results is told by the answer to its next step, as is one that replays: it is to have
         # its past. One that computes is told by a signal.
         if self._waiting or (self._replays and reason is not StopReason.THINK):

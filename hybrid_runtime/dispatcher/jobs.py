@@ -10,7 +10,7 @@ from hybrid_runtime.dispatcher.books import NIL
 from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.output import Output
 from hybrid_runtime.dispatcher.programs import Programs
-from hybrid_runtime.dispatcher.recorder import WORKER_LOST, Recorder
+from hybrid_runtime.dispatcher.recorder import Recorder
 from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason
@@ -21,6 +21,8 @@ from hybrid_runtime.timing import Timing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hybrid_runtime.dispatcher.actions import Run
+    from hybrid_runtime.dispatcher.backend import Backend
     from hybrid_runtime.dispatcher.link import Link
     from hybrid_runtime.dispatcher.ports import WorkerPort
 
@@ -39,7 +41,7 @@ class Job:
         submit: Submit,
         worker: WorkerPort,
         link: Link,
-        backend: Capabilities,
+        backend: Backend,
         program_number: Callable[[], int],
         now: float,
     ) -> None:
@@ -48,8 +50,12 @@ class Job:
         self.seed = submit.seed
         self.worker = worker
         self.link = link
-        self.recorder = _recorder(submit, backend)
-        programs = Programs(backend, program_number)
+        assert backend.capabilities is not None
+        self.backend = backend
+        # The step that failed on a backend and is to be run again.
+        self.failed: Run | None = None
+        self.recorder = _recorder(submit, backend.capabilities)
+        programs = Programs(backend.capabilities, program_number)
         self.machine = Machine(submit.job_id, submit.limits, programs, now, recorder=self.recorder)
         self.outputs = (Output("stdout", worker.stdout), Output("stderr", worker.stderr))
         self.timer = float("inf")
@@ -57,9 +63,10 @@ class Job:
         self.report_timed = False
         self.told_state: JobState | None = None
 
-    def load(self, backend: Capabilities) -> Load:
-        """The message that gives the job to its worker."""
+    def load(self) -> Load:
+        """The message that gives the job to its worker. A job with a past sees the backend that it began on."""
         submit = self.submit
+        backend = self.machine.programs.backend if self.recorder is None else self.recorder.began_on
         return Load(
             submit.job_id,
             submit.bundle,
@@ -71,10 +78,10 @@ class Job:
             self.recorder is not None and self.recorder.past > 0,
         )
 
-    def again(self, now: float) -> Submit:
+    def again(self, why: str, now: float) -> Submit:
         """What begins this job anew in another worker."""
         limits = msgspec.structs.replace(self.submit.limits, wall_s=self.wall_left_s(now))
-        return msgspec.structs.replace(self.submit, limits=limits, resume=WORKER_LOST)
+        return msgspec.structs.replace(self.submit, limits=limits, resume=why)
 
     def wall_left_s(self, now: float) -> float | None:
         """What is left of its wall limit; None where it has none. A limit cannot be 0."""

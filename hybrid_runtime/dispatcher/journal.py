@@ -10,18 +10,17 @@ appending costs no system call; power failure loses what `fsync` has not yet cov
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import struct
 import threading
-import time
 import zlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from hybrid_runtime.dispatcher.locking import open_locked
 from hybrid_runtime.errors import ErrorData, JournalError, JournalFull
 from hybrid_runtime.limits import Limits
 from hybrid_runtime.program import Program
@@ -92,6 +91,31 @@ class Noted(_Record, tag="note", frozen=True):
     logs: list[str]
 
 
+class Drawn(_Record, tag="drawn", frozen=True):
+    """What the algorithm drew from the clock (seconds) or from the system's randomness, for the next step."""
+
+    values: list[float | bytes]
+
+
+class Moved(_Record, tag="moved", frozen=True):
+    """Another backend answers from the next step on."""
+
+    backend: Capabilities
+
+
+class Branched(_Record, tag="branched", frozen=True):
+    """The algorithm went another way: of the answers before, steps and refusals, only the first `kept` count."""
+
+    kept: int
+
+
+class Forked(_Record, tag="forked", frozen=True):
+    """The job began with the steps of another job, up to this one."""
+
+    job_id: str
+    number: int
+
+
 class Resumed(_Record, tag="resumed", frozen=True):
     """The job is taken up again after an interruption; notes since its newest step, `number`, are taken back."""
 
@@ -100,7 +124,7 @@ class Resumed(_Record, tag="resumed", frozen=True):
 
 
 class Steered(_Record, tag="steered", frozen=True):
-    """A command of the job's user: `cancel` or `kill`."""
+    """A command of the job's user: `cancel`, `kill` or `pause`."""
 
     command: str
 
@@ -114,7 +138,9 @@ class Over(_Record, tag="over", frozen=True):
     error: ErrorData | None
 
 
-Record: TypeAlias = Began | Defined | Stepped | Turned | Noted | Resumed | Steered | Over
+Record: TypeAlias = (
+    Began | Defined | Stepped | Turned | Noted | Drawn | Moved | Branched | Forked | Resumed | Steered | Over
+)
 
 
 class Fsync(StrEnum):
@@ -126,7 +152,6 @@ class Fsync(StrEnum):
 
 
 GROUP_S = 0.05
-_LOOK_AGAIN_S = 0.02
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Record)
 _crc32 = zlib.crc32
@@ -147,7 +172,7 @@ class Journal:
     def __init__(self, path: Path, fsync: Fsync = Fsync.GROUP) -> None:
         self.path = path
         self._fsync = fsync
-        self._fd = _open_locked(path)
+        self._fd = open_locked(path)
         self._map: mmap.mmap | None = None
         self._space = 0
         self._synced = 0
@@ -248,48 +273,6 @@ class Journal:
         if self._fsync is not Fsync.NEVER:
             os.fsync(self._fd)
         os.close(self._fd)
-
-
-def _open_locked(path: Path) -> int:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise JournalError(f"{path} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise JournalError(f"{path} is in use: its job is still running; wait for it, or cancel it") from None
-    return fd
-
-
-def is_free(path: Path) -> bool:
-    """Whether no process has the journal open for appending."""
-    if not path.exists():
-        return True
-    try:
-        os.close(_open_locked(path))
-    except JournalError:
-        return False
-    return True
-
-
-def wait_until_free(path: Path, patience_s: float) -> None:
-    """Wait until no process has the journal open for appending.
-
-    Raises:
-        JournalError: one still has after `patience_s`.
-    """
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            os.close(_open_locked(path))
-        except JournalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_LOOK_AGAIN_S)
-        else:
-            return
 
 
 def read(path: Path, until: int | None = None) -> Iterator[Record]:

@@ -18,16 +18,30 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from hybrid_runtime.dispatcher.actions import Action, Dump, End, Interrupt, Kill, Pause, Restart, Run, Tell
-from hybrid_runtime.dispatcher.backend import EXECUTE_TIMEOUT_S
+from hybrid_runtime.dispatcher.actions import (
+    Action,
+    Again,
+    Dump,
+    End,
+    Interrupt,
+    Kill,
+    Move,
+    Pause,
+    Restart,
+    Run,
+    Tell,
+)
+from hybrid_runtime.dispatcher.backend import EXECUTE_TIMEOUT_S, Backend
+from hybrid_runtime.dispatcher.backends import OVERDUE, Backends
 from hybrid_runtime.dispatcher.jobs import Job
-from hybrid_runtime.dispatcher.upkeep import OVERDUE, Upkeep
 from hybrid_runtime.errors import ChannelClosed, HybridRuntimeError, ProtocolError
-from hybrid_runtime.protocol.control import Cancel, Open, Submit
+from hybrid_runtime.protocol.control import Cancel, Submit
 from hybrid_runtime.protocol.messages import Executed, Stop, decode
 
 if TYPE_CHECKING:
-    from hybrid_runtime.dispatcher.ports import ClassicalPort
+    from collections.abc import Sequence
+
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, QuantumPort
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _now = time.perf_counter
@@ -35,21 +49,28 @@ _now = time.perf_counter
 MOST_PATIENCE_S = 3600.0
 
 
-class Dispatcher(Upkeep):
-    """Serves one backend. `run` returns when the client's end of the control channel closes."""
+class Dispatcher(Backends):
+    """Serves one backend. `run` returns when the client's end of the control channel closes.
+
+    Args:
+        control: Leads to the client.
+        classical: Where workers come from.
+        quantum: The backend's process, which runs already; then those of backends to which jobs go when it fails.
+        execute_timeout_s: Time for one step on a backend.
+    """
 
     def __init__(
         self,
         control: SeqPacketChannel,
         classical: ClassicalPort,
-        quantum: SeqPacketChannel,
+        quantum: Sequence[QuantumPort],
         *,
         execute_timeout_s: float = EXECUTE_TIMEOUT_S,
         patience_s: float = 0.0,
     ) -> None:
         super().__init__(control, classical, quantum, execute_timeout_s, patience_s)
         self._handlers[self._control.fd] = self._on_control
-        self._handlers[self._backend.fd] = self._on_quantum
+        self._open_backend(self._backends[0], start=False)
 
     def run(self) -> None:
         """Step jobs until the client is gone."""
@@ -130,31 +151,35 @@ class Dispatcher(Upkeep):
 
     # ------------------------------------------------------------------ the quantum runtime
 
-    def _on_quantum(self, events: int) -> None:
-        serving = self._backend.capabilities is not None
+    def _on_quantum(self, backend: Backend, events: int) -> None:
+        serving = backend.capabilities is not None
         try:
-            answer = self._backend.on_event(events)
+            answer = backend.on_event(events)
         except HybridRuntimeError as error:
-            self._lose_backend(error)
+            self._lose_backend(backend, error)
             return
         if answer is None:
-            if not serving and self._backend.capabilities is not None:
-                self._tell(Open(self._backend.capabilities))
-                self._start_waiting()
+            if not serving and backend.capabilities is not None:
+                self._serve(backend)
+            self._hear_more(backend)
             return
         job, message = answer
         if self._jobs.get(job.job_id) is not job:
+            self._hear_more(backend)
             return  # it ended, or lost its worker, while its circuits ran
         now = _now()
         machine = job.machine
         if type(message) is Executed:
             self._act(job, machine.on_executed(message, now))
         else:
-            self._act(job, machine.on_failure(message, now))  # type: ignore[arg-type]
+            self._fail(job, message, now)  # type: ignore[arg-type]
         if machine.deadline < job.timer:
             self._watch(job)
-        if self._backend.channel.holding:
-            self._on_quantum(0)
+        self._hear_more(backend)
+
+    def _hear_more(self, backend: Backend) -> None:
+        if backend.channel.holding and backend.fd is not None:
+            self._on_quantum(backend, 0)  # no descriptor tells of it
 
     # ------------------------------------------------------------------ actions and timers
 
@@ -174,21 +199,25 @@ class Dispatcher(Upkeep):
                 job.worker.kill()
             elif kind is Restart:
                 self._restart(job, action)  # type: ignore[arg-type]
+            elif kind is Again:
+                self._ask_again(job)
+            elif kind is Move:
+                self._move(job, action.why)  # type: ignore[union-attr,arg-type]
             elif kind is Pause:
                 self._suspend(job)
             elif kind is End:
                 self._end(job, action)  # type: ignore[arg-type]
 
     def _ask(self, job: Job, run: Run) -> None:
-        if self._gone is not None:
-            self._act(job, job.machine.on_backend_lost(self._gone, _now()))
+        backend = job.backend
+        if backend.gone is not None:
+            self._act(job, job.machine.on_backend_lost(backend.gone, _now()))
             return
-        self._backend.ask(job, run)
+        backend.ask(job, run)
         if run.define:  # as in every job's first step
             self._classical.refill()
-        if self._backend.deadline < self._overdue_timer:
-            self._overdue_timer = self._backend.deadline
-            self._deadlines.add(self._overdue_timer, OVERDUE)
+        if backend.deadline < backend.timer:
+            self._watch_backend(backend)
 
     def _send(self, job: Job, message: object) -> None:
         try:
@@ -204,6 +233,6 @@ class Dispatcher(Upkeep):
                 if job.machine.deadline <= now:
                     self._act(job, job.machine.on_deadline(now))
                 self._watch(job)
-            elif name == OVERDUE:
-                self._check_overdue(now)
+            elif name.startswith(OVERDUE):
+                self._check_backend(name, now)
         self._reports.expire(self._jobs, now)

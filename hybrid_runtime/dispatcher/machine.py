@@ -14,16 +14,16 @@ befalls a job beside its steps is in `disturbances`, what is known of it in `boo
 from __future__ import annotations
 
 from hybrid_runtime.dispatcher import words
-from hybrid_runtime.dispatcher.actions import Action, Kill, Pause, Run, Tell
+from hybrid_runtime.dispatcher.actions import Action, Pause, Run, Tell
 from hybrid_runtime.dispatcher.books import NIL
 from hybrid_runtime.dispatcher.disturbances import Disturbances
 from hybrid_runtime.dispatcher.notes import presentable
-from hybrid_runtime.dispatcher.recall import divergence
 from hybrid_runtime.errors import CircuitRejected, JournalError, ProtocolError, as_data
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.messages import (
     Diverged,
+    Drawn,
     Executed,
     Failed,
     Finalizing,
@@ -52,6 +52,10 @@ class Machine(Disturbances):
             if kind is Note and self._recall is None:
                 self._take_notes(message.metrics, message.logs)  # type: ignore[union-attr]
                 return []
+            if kind is Drawn and self._recall is None and not self._waiting:
+                if self._recorder is not None:
+                    self._recorder.drawn(message.values)  # type: ignore[union-attr]
+                return []
         except JournalError as error:
             self._lose_journal(error)
             return self._answer_stop(StopReason.ERROR, now) if kind is Step else self._interrupt(StopReason.ERROR, now)
@@ -67,7 +71,7 @@ class Machine(Disturbances):
             self.deadline = now + self.limits.finalize_s
             return []
         if kind is Diverged:
-            return [Kill(), *self._end(JobState.FAILED, NIL, divergence(message), now)]  # type: ignore[arg-type]
+            return self._on_diverged(message, now)  # type: ignore[arg-type]
         if kind is Ready and not self.isolation:
             self.isolation = message.isolation  # type: ignore[union-attr]
             return []

@@ -8,6 +8,21 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 
+class QuantumPort(Protocol):
+    """The process of one quantum runtime, which can be started again."""
+
+    @property
+    def channel(self) -> SeqPacketChannel:
+        """Leads to it; another one after each `start`."""
+
+    def start(self) -> None:
+        """Start it, at first or after it was lost; one that is there is ended.
+
+        Raises:
+            OSError: the host has no room for it.
+        """
+
+
 class WorkerPort(Protocol):
     """One leased worker."""
 

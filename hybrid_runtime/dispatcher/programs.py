@@ -6,24 +6,28 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hybrid_runtime.errors import CircuitRejected, ProtocolError
 from hybrid_runtime.program import Program, check_program
 from hybrid_runtime.protocol.exactness import check_exact
-from hybrid_runtime.protocol.messages import MAX_CIRCUITS_PER_STEP, Capabilities, CircuitCall, Define, Step
+from hybrid_runtime.protocol.messages import MAX_CIRCUITS_PER_STEP, Capabilities, CircuitCall, Define, Step, encode
+from hybrid_runtime.protocol.sessions import RawDefine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MAX_PROGRAMS = 10_000
 # The quantum runtime keeps each in about 130 bytes, for every job that it serves.
 MAX_OPERATIONS_HELD = 1_000_000
+_decode = msgspec.msgpack.Decoder(Program).decode
 
 
 class Programs:
     """Translates a job's own program numbers to those of the quantum runtime, trusting nothing it is sent."""
 
     def __init__(self, backend: Capabilities, number: Callable[[], int]) -> None:
-        self._backend = backend
+        self.backend = backend
         self._operations = frozenset(backend.operations)
         self._new_number = number
         self._numbers: dict[int, int] = {}
@@ -31,6 +35,9 @@ class Programs:
         self._sizes: dict[int, int] = {}
         self._observed: set[int] = set()
         self._refused: dict[int, str] = {}
+        # What a quantum runtime that is started again, or another backend, has to be told: each program as it travels.
+        self._bodies: dict[int, msgspec.Raw] = {}
+        self._leaving: dict[int, msgspec.Raw] = {}
         self._held = 0
         self._define: list[Define] = []
         self._forget: list[int] = []
@@ -56,6 +63,7 @@ class Programs:
                 continue
             number = self._new_number()
             self._numbers[own] = number
+            self._bodies[number] = msgspec.Raw(encode(program))
             self._slots[own] = program.slots
             if program.observable:
                 self._observed.add(own)
@@ -64,7 +72,7 @@ class Programs:
             self._define.append(Define(number, program))
 
     def _check_fits(self, program: Program) -> None:
-        backend = self._backend
+        backend = self.backend
         if program.qubits > backend.qubits:
             raise CircuitRejected(f"the circuit has {program.qubits} qubits, backend {backend.name} {backend.qubits}")
         for operation in program.operations:
@@ -73,13 +81,16 @@ class Programs:
 
     def forget(self, own: list[int]) -> None:
         """Drop these programs: the worker will not call them again."""
-        for number in own:
-            self._refused.pop(number, None)
-            if number in self._numbers:
-                self._forget.append(self._numbers.pop(number))
-                self._slots.pop(number)
-                self._held -= self._sizes.pop(number)
-                self._observed.discard(number)
+        self._leaving = {}
+        for key in own:
+            self._refused.pop(key, None)
+            if key in self._numbers:
+                number = self._numbers.pop(key)
+                self._forget.append(number)
+                self._leaving[number] = self._bodies.pop(number)
+                self._slots.pop(key)
+                self._held -= self._sizes.pop(key)
+                self._observed.discard(key)
 
     def take_changes(self) -> tuple[list[Define], list[int]]:
         """What the quantum runtime must be told before and after the next request; it counts as told."""
@@ -89,6 +100,51 @@ class Programs:
         if forget:
             self._forget = []
         return define, forget
+
+    def all_defined(self, leaving: Iterable[int] = ()) -> list[RawDefine]:
+        """What a quantum runtime has to be told that does not know this job.
+
+        `leaving` are those that are forgotten as soon as the step under way is run.
+        """
+        known = self._bodies | {number: self._leaving[number] for number in leaving if number in self._leaving}
+        return [RawDefine(number, body) for number, body in known.items()]
+
+    def move(self, backend: Capabilities, calls: Iterable[CircuitCall]) -> None:
+        """Another backend runs the job from now on, beginning with these calls, which are in its numbers.
+
+        Programs that it cannot run are refused from now on.
+
+        Raises:
+            CircuitRejected: it cannot run these calls.
+        """
+        self.backend = backend
+        self._operations = frozenset(backend.operations)
+        unfit: dict[int, str] = {}
+        observing = set()
+        for number, body in [*self._bodies.items(), *self._leaving.items()]:
+            program = _decode(body)
+            if program.observable:
+                observing.add(number)
+            try:
+                self._check_fits(program)
+            except CircuitRejected as error:
+                unfit[number] = str(error)
+        for own, number in list(self._numbers.items()):
+            if number in unfit:
+                self._refused[own] = unfit[number]
+                del self._numbers[own], self._bodies[number], self._slots[own]
+                self._observed.discard(own)
+                self._held -= self._sizes.pop(own)
+        for call in calls:
+            if call.program in unfit:
+                raise CircuitRejected(unfit[call.program])
+            observed = call.program in observing
+            if call.shots == 0 or observed:
+                check_exact(call, observed=observed, backend=backend)
+            elif call.shots > backend.max_shots:
+                raise CircuitRejected(f"{call.shots} shots: backend {backend.name} takes 1 to {backend.max_shots}")
+            if call.raw and not backend.raw:
+                raise CircuitRejected(f"backend {backend.name} does not return raw shots")
 
     def all_numbers(self) -> list[int]:
         """The numbers of all programs held."""
@@ -115,13 +171,13 @@ class Programs:
             if call.rows < 1 or rows > MAX_CIRCUITS_PER_STEP:
                 raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits: split it")
             if call.shots == 0 or call.program in self._observed:
-                check_exact(call, observed=call.program in self._observed, backend=self._backend)
-            elif not 1 <= call.shots <= self._backend.max_shots:
+                check_exact(call, observed=call.program in self._observed, backend=self.backend)
+            elif not 1 <= call.shots <= self.backend.max_shots:
                 raise CircuitRejected(
-                    f"{call.shots} shots: backend {self._backend.name} takes 1 to {self._backend.max_shots}"
+                    f"{call.shots} shots: backend {self.backend.name} takes 1 to {self.backend.max_shots}"
                 )
-            elif call.raw and not self._backend.raw:
-                raise CircuitRejected(f"backend {self._backend.name} does not return raw shots")
+            elif call.raw and not self.backend.raw:
+                raise CircuitRejected(f"backend {self.backend.name} does not return raw shots")
             if len(call.values) != 8 * self._slots[call.program] * call.rows:
                 raise ProtocolError("a circuit's parameters do not fit its program")
             if call.values and not _finite(call.values):

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.dispatcher.journal import Noted, Resumed, Stepped, Turned, read
-from hybrid_runtime.errors import ErrorData
+from hybrid_runtime.dispatcher.journal import Drawn, Moved, Noted, Resumed, Stepped, Turned, read
 from hybrid_runtime.protocol.messages import RecordedStep, Replay
-from hybrid_runtime.protocol.replay import Request, decode_canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from hybrid_runtime.dispatcher.stop import Usage
-    from hybrid_runtime.protocol.messages import Diverged
+    from hybrid_runtime.errors import ErrorData
+    from hybrid_runtime.protocol.messages import Capabilities
 
 BATCH_BYTES = 1024 * 1024
-# Of the parameters and circuits of a request, this many are shown to a person.
-_SHOWN = 6
 _NO_ITEMS = msgspec.Raw(b"\x90")
 Notes = list[tuple[list[tuple[str, float]], list[str]]]
 
@@ -34,15 +30,29 @@ class Recall:
         until: Offset up to which it holds what happened before.
         usage: Is told of each step.
         take_notes: Is given the metrics and log lines of each step.
+        kept: Which of its answers count; None for all.
+        moved_to: The backend that the job asks after them, where it is another one.
     """
 
     def __init__(
-        self, path: Path, until: int, usage: Usage, take_notes: Callable[[list[tuple[str, float]], list[str]], None]
+        self,
+        path: Path,
+        until: int,
+        usage: Usage,
+        take_notes: Callable[[list[tuple[str, float]], list[str]], None],
+        *,
+        kept: Iterable[range] | None = None,
+        moved_to: Capabilities | None = None,
     ) -> None:
         self._records = read(path, until)
         self._usage = usage
         self._take_notes = take_notes
+        self._kept = None if kept is None else list(kept)
+        self._number = 0
+        self._moved_to = moved_to
         self._notes: Notes = []
+        self._moved: Capabilities | None = None
+        self._drawn: list[float | bytes] = []
         self._next = self._read()
 
     def batch(self) -> Replay:
@@ -57,57 +67,55 @@ class Recall:
             steps.append(self._next)
             size += len(self._next.request) + len(self._next.items)
             self._next = self._read()
-        return Replay(steps, self._next is None)
+        if self._next is not None:
+            return Replay(steps, False)
+        return Replay(steps, True, self._moved_to, self._drawn)
 
     def _read(self) -> RecordedStep | None:
         """The next step; what it used and noted counts from here on."""
         for record in self._records:
             kind = type(record)
-            if kind is Stepped:
+            if kind is Stepped or kind is Turned:
+                if self._kept is not None and not self._counts():
+                    self._forget()
+                    continue
+                if self._notes:
+                    self._keep_notes()
+                if kind is Turned:
+                    return self._step(record.request, _NO_ITEMS, record.error)  # type: ignore[union-attr]
                 self._usage.answered(record.shots, record.duration_s)  # type: ignore[union-attr]
-                self._keep_notes()
-                return RecordedStep(record.request, record.items)  # type: ignore[union-attr]
-            if kind is Turned:
-                self._keep_notes()
-                return RecordedStep(record.request, _NO_ITEMS, record.error)  # type: ignore[union-attr]
+                if self._moved is None and not self._drawn:
+                    return RecordedStep(record.request, record.items)  # type: ignore[union-attr]
+                return self._step(record.request, record.items, None)  # type: ignore[union-attr]
             if kind is Noted:
                 self._notes.append((record.metrics, record.logs))  # type: ignore[union-attr]
+            elif kind is Drawn:
+                self._drawn += record.values  # type: ignore[union-attr]
+            elif kind is Moved:
+                self._moved = record.backend  # type: ignore[union-attr]
             elif kind is Resumed:
                 # The step that these belonged to was never answered: the algorithm has made them again since.
-                self._notes.clear()
+                self._forget()
         return None
+
+    def _counts(self) -> bool:
+        """Whether the next answer of the file does."""
+        assert self._kept is not None
+        number, self._number = self._number, self._number + 1
+        while self._kept and number >= self._kept[0].stop:
+            del self._kept[0]
+        return bool(self._kept) and number in self._kept[0]
+
+    def _step(self, request: bytes, items: msgspec.Raw, error: ErrorData | None) -> RecordedStep:
+        step = RecordedStep(request, items, error, self._moved, self._drawn)
+        self._moved, self._drawn = None, []
+        return step
+
+    def _forget(self) -> None:
+        self._notes.clear()
+        self._drawn = []
 
     def _keep_notes(self) -> None:
         for metrics, logs in self._notes:
             self._take_notes(metrics, logs)
         self._notes.clear()
-
-
-def divergence(message: Diverged) -> ErrorData:
-    """The error of an algorithm that does not do again what it did."""
-    now = f"asks for {_described(message.asked)}" if message.asked else "ends"
-    text = (
-        f"the algorithm does not do again what its journal holds: step {message.number} was "
-        f"{_described(message.recorded)}; now it {now}. Resume with the file as it was then, and take random numbers "
-        "from context.rng, or start a new job"
-    )
-    return ErrorData(kind="ReplayDiverged", text=text, family="ReplayDiverged")
-
-
-def _described(request: bytes) -> str:
-    try:
-        calls = decode_canonical(request)
-    except msgspec.DecodeError:
-        return "something unreadable"
-    circuits = sum(call.rows for call in calls)
-    shown = "; ".join(map(_call, calls[:_SHOWN])) + ("; …" if len(calls) > _SHOWN else "")
-    return f"{circuits} circuit{'s' * (circuits != 1)} ({shown})"
-
-
-def _call(call: Request) -> str:
-    count = len(call.values) // 8
-    values = struct.unpack(f"<{count}d", call.values[: 8 * count])
-    shown = ", ".join(map(repr, values[:_SHOWN])) + (", …" if count > _SHOWN else "")
-    times = f"{call.rows} times " if call.rows > 1 else ""
-    shots = f"with {call.shots} shots" if call.shots else "exactly"
-    return f"{times}program {call.program.hex()[:8]} {shots}" + (f" at {shown}" if count else "")

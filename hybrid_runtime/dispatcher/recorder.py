@@ -6,11 +6,15 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hybrid_runtime.dispatcher.branches import Branches
 from hybrid_runtime.dispatcher.journal import (
     Began,
+    Branched,
     Defined,
+    Drawn,
     Fsync,
     Journal,
+    Moved,
     Noted,
     Over,
     Record,
@@ -22,7 +26,7 @@ from hybrid_runtime.dispatcher.journal import (
 )
 from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.protocol.bundles import content_hash
-from hybrid_runtime.protocol.replay import canonical, program_hash
+from hybrid_runtime.protocol.replay import canonical, program_hash, request_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +49,18 @@ class Survey(NamedTuple):
         steps: Steps answered.
         over: How it ended; None when it was interrupted.
         lost_at: After how many steps the worker was lost, when that is why the job was taken up the last time.
+        backend: The backend that answered last.
+        kept: Which of its answers count, by their number in the file; None for all.
+        answers: How many of them count.
     """
 
     began: Began | None
     steps: int
     over: Over | None
     lost_at: int | None
+    backend: Capabilities | None
+    kept: list[range] | None
+    answers: int
 
 
 def survey(path: Path) -> Survey:
@@ -59,20 +69,24 @@ def survey(path: Path) -> Survey:
     Raises:
         JournalError: it cannot be read or is corrupt.
     """
-    began = over = lost_at = None
-    steps = 0
+    began = over = lost_at = backend = None
+    branches = Branches()
     for record in read(path):
         kind = type(record)
-        if kind is Stepped:
-            steps += 1
+        if kind is Stepped or kind is Turned:
+            branches.answered(kind is Stepped)
         elif isinstance(record, Began):
-            began = record
+            began, backend = record, record.backend
         elif isinstance(record, Over):
             over = record
+        elif isinstance(record, Moved):
+            backend = record.backend
+        elif isinstance(record, Branched):
+            branches.cut(record.kept)
         elif isinstance(record, Resumed):
             over = None
             lost_at = record.number if record.why == WORKER_LOST else None
-    return Survey(began, steps, over, lost_at)
+    return Survey(began, branches.steps, over, lost_at, backend, branches.kept, len(branches.executed))
 
 
 class Recorder:
@@ -88,6 +102,11 @@ class Recorder:
     Attributes:
         steps: Steps in the journal.
         past: Offset up to which the journal holds what happened before; 0 for a new job.
+        kept: Which of its answers count; None for all.
+        answers: How many do.
+        began_on: The backend that its first step ran on.
+        moved_to: The backend, where it is another than the one that answered last.
+        live: Whether an algorithm that goes another way than before is let go it.
         forgone: Why the journal, a private one, is not kept any more; empty while it is.
     """
 
@@ -95,6 +114,8 @@ class Recorder:
         self.path = Path(submit.journal)
         self._journal = Journal(self.path, Fsync(submit.fsync))
         self._append: Callable[[Record], None] = self._append_or_forgo if submit.private else self._journal.append
+        self.live = submit.on_divergence == "live"
+        self._bodies = submit.keep_requests
         self._hashes: dict[int, bytes] = {}
         self._defined: set[bytes] = set()
         self._request = b""
@@ -110,17 +131,24 @@ class Recorder:
 
     def _open(self, submit: Submit, backend: Capabilities) -> None:
         known = survey(self.path)
+        self.kept, self.answers = known.kept, known.answers
+        self.began_on, self.moved_to = backend, None
         if known.began is None:
-            hashed, environment = content_hash(submit.bundle), f"python {platform.python_version()}"
+            hashed, environment = content_hash(submit.bundle), environment_here()
             job_id, seed, shots, limits = submit.job_id, submit.seed, submit.shots, submit.limits
             self._append(Began(job_id, hashed, environment, seed, shots, limits, submit.parameters, backend))
             return
         if not submit.resume or known.began.job_id != submit.job_id:
             raise JournalError(f"{self.path} holds job {known.began.job_id} already: name another file")
         refuse_completed(known, self.path)
+        refuse_environment(known.began, self.path, self.live)
         self.past = self._journal.end
         self.steps = known.steps
         self._append(Resumed(known.steps, submit.resume))
+        self.began_on = known.began.backend
+        if known.backend != backend:
+            self.moved_to = backend
+            self._append(Moved(backend))
         if submit.resume == WORKER_LOST:
             self._lost_at = known.steps
 
@@ -137,11 +165,15 @@ class Recorder:
             self.forgone = str(error)
             self._append = _forgo
 
+    def program(self, name: bytes) -> Program | None:
+        """The recorded program of this hash; None where none is kept."""
+        return next((one.program for one in read(self.path) if isinstance(one, Defined) and one.hash == name), None)
+
     def define(self, programs: list[tuple[int, Program]]) -> None:
         """The worker defined these programs, by its own numbers."""
         for number, program in programs:
             name = self._hashes[number] = program_hash(program)
-            if name not in self._defined:
+            if name not in self._defined and self._bodies:
                 self._defined.add(name)
                 self._append(Defined(name, program))
 
@@ -154,7 +186,8 @@ class Recorder:
 
     def asked(self, step: Step) -> None:
         """A step was asked for; it is kept when it is answered."""
-        self._request = canonical(step.calls, self._hashes)
+        request = canonical(step.calls, self._hashes)
+        self._request = request if self._bodies else request_hash(request)
 
     def stepped(self, number: int, items: msgspec.Raw, shots: int, duration_s: float) -> None:
         """The step asked for was executed; its results are about to be delivered."""
@@ -166,6 +199,18 @@ class Recorder:
         """The step asked for is refused; the algorithm is about to be told."""
         self._append(Turned(number, self._request, error))
         self._journal.deliver()
+
+    def drawn(self, values: list[float | bytes]) -> None:
+        """The algorithm drew these, and is about to ask for a step that may depend on them."""
+        self._append(Drawn(values))
+
+    def moved(self, backend: Capabilities) -> None:
+        """Another backend runs the job from now on."""
+        self._append(Moved(backend))
+
+    def branched(self, kept: int) -> None:
+        """The algorithm goes another way after so many answers: the others do not count any more."""
+        self._append(Branched(kept))
 
     def noted(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
         """Metrics and log lines came."""
@@ -207,3 +252,22 @@ def refuse_completed(known: Survey, path: Path) -> None:
     """
     if known.over is not None and known.over.state == "completed":
         raise JournalError(f"the job of {path} has completed: there is nothing to resume; its result is beside it")
+
+
+def environment_here() -> str:
+    """What an algorithm is run with here, as a journal says it."""
+    return f"python {platform.python_version()}"
+
+
+def refuse_environment(began: Began, path: Path, live: bool) -> None:
+    """Refuse to resume a job where it would not do the same again.
+
+    Raises:
+        JournalError: it was recorded under another Python.
+    """
+    then, here = (text.rpartition(".")[0] for text in (began.environment, environment_here()))
+    if then != here and not live:
+        raise JournalError(
+            f"{path} was recorded with {began.environment}, here is {environment_here()}: resume it with that one, "
+            "or let the job go its own way from where it differs (on_divergence 'live')"
+        )

@@ -15,12 +15,13 @@ from hybrid_runtime.dispatcher.loop import Dispatcher
 from hybrid_runtime.dispatcher.waterfall import JobTrace, Waterfall
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from hybrid_runtime.dispatcher.actions import Run
     from hybrid_runtime.dispatcher.jobs import Job
-    from hybrid_runtime.dispatcher.ports import ClassicalPort, WorkerPort
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, QuantumPort, WorkerPort
     from hybrid_runtime.protocol.control import Submit
-    from hybrid_runtime.protocol.messages import Capabilities
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 # On the way of a step the methods of the base class are called by its name, which is quicker than by `super`.
@@ -39,7 +40,7 @@ class _TracingBackend(Backend):
     trace: JobTrace | None = None
 
     @property
-    def running(self) -> tuple[int, Job] | None:
+    def running(self) -> tuple[int, Job, Run] | None:
         """The request under way, and whose it is."""
         return self._running
 
@@ -63,7 +64,7 @@ class TracingDispatcher(Dispatcher):
         self,
         control: SeqPacketChannel,
         classical: ClassicalPort,
-        quantum: SeqPacketChannel,
+        quantum: Sequence[QuantumPort],
         *,
         trace: Path,
         patience_s: float = 0.0,
@@ -72,10 +73,10 @@ class TracingDispatcher(Dispatcher):
         self._traces: dict[str, JobTrace] = {}
         super().__init__(control, classical, quantum, patience_s=patience_s)
 
-    def _new_backend(self, channel: SeqPacketChannel, timeout_s: float) -> Backend:
-        self._asked = _TracingBackend(channel, self._epoll, timeout_s)
-        self._asked.traces = self._traces
-        return self._asked
+    def _new_backend(self, port: QuantumPort, timeout_s: float) -> Backend:
+        backend = _TracingBackend(port, self._epoll, timeout_s)
+        backend.traces = self._traces
+        return backend
 
     def run(self) -> None:
         """Step jobs until the client is gone, then complete the file."""
@@ -86,7 +87,7 @@ class TracingDispatcher(Dispatcher):
             except OSError as error:
                 self._give_up(error)
 
-    def _start(self, submit: Submit, worker: WorkerPort, backend: Capabilities) -> None:
+    def _start(self, submit: Submit, worker: WorkerPort, backend: Backend) -> None:
         self._traces[submit.job_id] = JobTrace(submit.job_id, _now())
         super()._start(submit, worker, backend)
 
@@ -96,12 +97,12 @@ class TracingDispatcher(Dispatcher):
         Dispatcher._take(self, job, data)
         trace.checked = _now()
 
-    def _on_quantum(self, events: int) -> None:
+    def _on_quantum(self, backend: Backend, events: int) -> None:
+        assert isinstance(backend, _TracingBackend)
         arrived = _now()
-        backend = self._asked
         # What is taken in now may have the next step sent, which changes both.
         running, trace = backend.running, backend.trace
-        Dispatcher._on_quantum(self, events)
+        Dispatcher._on_quantum(self, backend, events)
         if running is not None and trace is not None and backend.running is not running:
             trace.answered(arrived, _now(), running[1].machine.watch.quantum_s)
 

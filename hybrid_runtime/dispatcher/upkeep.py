@@ -26,20 +26,26 @@ from hybrid_runtime.errors import (
     ProtocolError,
     as_data,
 )
-from hybrid_runtime.protocol.control import Cancel, FromDispatcher, Paused, Restarted, Submit, ToDispatcher, Unavailable
+from hybrid_runtime.protocol.control import (
+    Cancel,
+    FromDispatcher,
+    Paused,
+    Restarted,
+    Submit,
+    ToDispatcher,
+    Unavailable,
+)
 from hybrid_runtime.protocol.control import Pause as PauseJob
-from hybrid_runtime.protocol.messages import Capabilities, FromWorker, decoder
+from hybrid_runtime.protocol.messages import FromWorker, decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hybrid_runtime.dispatcher.actions import Action, End, Restart
-    from hybrid_runtime.dispatcher.ports import ClassicalPort, WorkerPort
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, QuantumPort, WorkerPort
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _now = time.perf_counter
-# The timer of the backend's present request; all others have a job's name.
-OVERDUE = ""
 
 
 class Upkeep(ABC):
@@ -49,13 +55,13 @@ class Upkeep(ABC):
         self,
         control: SeqPacketChannel,
         classical: ClassicalPort,
-        quantum: SeqPacketChannel,
+        quantum: Sequence[QuantumPort],
         execute_timeout_s: float,
         patience_s: float,
     ) -> None:
         self._epoll = select.epoll()
         self._control = Link(control, self._epoll)
-        self._backend = self._new_backend(quantum, execute_timeout_s)
+        self._backends = [self._new_backend(port, execute_timeout_s) for port in quantum]
         self._classical = classical
         # Why no job can be run any more: the backend or the classical runtime did not start, or is gone.
         self._gone: ErrorData | None = None
@@ -66,16 +72,19 @@ class Upkeep(ABC):
         self._waiting: deque[Submit] = deque()
         self._programs = itertools.count(1)
         self._deadlines = Timers()
-        self._overdue_timer = float("inf")
         self._handlers: dict[int, Callable[[int], None]] = {classical.fileno(): self._on_classical}
         self._reports = Reports(self._tell, self._epoll, self._handlers)
         self._watched = Watch(self._epoll, self._handlers, patience_s)
-        self._watched.add_backend(quantum)
         self._epoll.register(classical.fileno(), select.EPOLLIN)
         self._open = True
 
-    def _new_backend(self, channel: SeqPacketChannel, timeout_s: float) -> Backend:
-        return Backend(channel, self._epoll, timeout_s)
+    def _new_backend(self, port: QuantumPort, timeout_s: float) -> Backend:
+        return Backend(port, self._epoll, timeout_s)
+
+    def _next_backend(self, after: Backend | None = None) -> Backend | None:
+        """The first backend of use, of those after this one."""
+        first = 0 if after is None else self._backends.index(after) + 1
+        return next((backend for backend in self._backends[first:] if backend.gone is None), None)
 
     # What the loop does, and what this sets going.
 
@@ -107,7 +116,7 @@ class Upkeep(ABC):
     def _pause(self, message: PauseJob) -> None:
         job = self._jobs.get(message.job_id)
         if job is not None:
-            self._act(job, job.machine.on_pause(self._backend.runs(job), _now()))
+            self._act(job, job.machine.on_pause(job.backend.runs(job), _now()))
             self._reports.soon(job, _now())
             return
         for submit in list(self._waiting):
@@ -151,16 +160,7 @@ class Upkeep(ABC):
             self._reports.drain(job)
             self._act(job, job.machine.on_lost(status, fault_traceback(job.outputs[1].last_lines()), _now()))
 
-    def _lose_backend(self, error: HybridRuntimeError) -> None:
-        self._handlers.pop(self._backend.fd, None)
-        self._watched.drop(self._backend.channel)
-        self._backend.give_up()
-        data = as_data(error)
-        self._unavailable(data)
-        now = _now()
-        for job in list(self._jobs.values()):
-            self._act(job, job.machine.on_backend_lost(data, now))
-            self._watch(job)
+    # ------------------------------------------------------------------ what is lost
 
     def _lose_classical(self, error: HybridRuntimeError) -> None:
         if self._handlers.pop(self._classical.fileno(), None):
@@ -184,7 +184,8 @@ class Upkeep(ABC):
     # ------------------------------------------------------------------ jobs begin and end
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._backend.capabilities is not None:
+        backend = self._next_backend()
+        while self._waiting and backend is not None and backend.capabilities is not None:
             try:
                 worker = self._classical.lease_nowait()
             except ChannelClosed as error:
@@ -192,9 +193,9 @@ class Upkeep(ABC):
                 return
             if worker is None:
                 return
-            self._start(self._waiting.popleft(), worker, self._backend.capabilities)
+            self._start(self._waiting.popleft(), worker, backend)
 
-    def _start(self, submit: Submit, worker: WorkerPort, backend: Capabilities) -> None:
+    def _start(self, submit: Submit, worker: WorkerPort, backend: Backend) -> None:
         link = Link(worker.channel, self._epoll)
         try:
             job = Job(submit, worker, link, backend, self._programs.__next__, _now())
@@ -210,7 +211,7 @@ class Upkeep(ABC):
         self._watched.add_job(worker.channel)
         self._watch(job)
         try:
-            link.send(job.load(backend))
+            link.send(job.load())
         except ChannelClosed:
             return  # it died before it was used: its exit is reported next
         self._reports.now(job, _now())
@@ -218,8 +219,8 @@ class Upkeep(ABC):
     def _restart(self, job: Job, restart: Restart) -> None:
         self._release(job)
         self._tell(Restarted(job.job_id))
-        self._reports.log(job, "log", [f"{restart.why}; its job goes on from its journal in a new worker"])
-        self._waiting.appendleft(job.again(_now()))
+        self._reports.log(job, "log", [*restart.why.split("\n"), "the job goes on from its journal in a new worker"])
+        self._waiting.appendleft(job.again(restart.resume, _now()))
         self._start_waiting()
 
     def _suspend(self, job: Job) -> None:
@@ -242,7 +243,7 @@ class Upkeep(ABC):
         del self._jobs[job.job_id]
         # Its exit, when it comes, must not be taken for that of the worker which has the job by then.
         self._by_pid.pop(job.worker.pid, None)
-        self._backend.drop(job)
+        job.backend.drop(job)
         self._reports.unwatch(job)
         self._forget_link(job)
         job.close()
@@ -256,11 +257,3 @@ class Upkeep(ABC):
         """See to it that the loop wakes up for the job's deadline."""
         job.timer = job.machine.deadline
         self._deadlines.add(job.timer, job.job_id)
-
-    def _check_overdue(self, now: float) -> None:
-        try:
-            self._backend.check_overdue(now)
-        except HybridRuntimeError as error:
-            self._lose_backend(error)
-        self._overdue_timer = self._backend.deadline
-        self._deadlines.add(self._overdue_timer, OVERDUE)

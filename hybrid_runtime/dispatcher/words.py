@@ -55,3 +55,8 @@ def located(error: ErrorData, fault: tuple[str, str] | None) -> ErrorData:
     if fault is None or error.traceback is not None:
         return error
     return msgspec.structs.replace(error, text=f"{error.text} ({fault[0]})", traceback=fault[1])
+
+
+def tried(error: ErrorData, times: int) -> ErrorData:
+    """The error of a backend that failed so many times."""
+    return error if times < 2 else msgspec.structs.replace(error, text=f"{error.text} (tried {times} times)")

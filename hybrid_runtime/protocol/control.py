@@ -30,6 +30,9 @@ class Submit(_Message, tag="submit"):
         journal: File that keeps the job's steps; empty for none.
         fsync: When it is forced to the disk: `step`, `group` or `never`.
         resume: Why the job is taken up again from its journal; empty for a new job.
+        on_divergence: What to do when the algorithm, taken up, asks for something else than is recorded: `fail`, or
+            `live`: let it go its own way from there, and count what is recorded beyond no more.
+        keep_requests: Whether the journal holds what was asked for, or only a hash of it.
         private: Whether nobody but the runtime needs the journal: without space for it the job goes on all the same.
     """
 
@@ -42,6 +45,8 @@ class Submit(_Message, tag="submit"):
     journal: str = ""
     fsync: str = "group"
     resume: str = ""
+    on_divergence: str = "fail"
+    keep_requests: bool = True
     private: bool = False
 
 
@@ -113,7 +118,7 @@ class Paused(_Message, tag="paused"):
 
 
 class Ended(_Message, tag="ended"):
-    """The job is over. `value` is in the encoding of `values`."""
+    """The job is over. `value` is in the encoding of `values`; `backends` have run its steps, in this order."""
 
     job_id: str
     state: JobState
@@ -124,6 +129,7 @@ class Ended(_Message, tag="ended"):
     timing: Timing
     error: ErrorData | None
     isolation: str
+    backends: list[str] = []
 
 
 ToDispatcher: TypeAlias = Submit | Cancel | Pause

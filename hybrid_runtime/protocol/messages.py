@@ -10,7 +10,7 @@ is a `ProtocolError`. `docs/reference/protocol.md` describes the exchange messag
     worker ──Step───────────────▶ dispatcher ──Execute──▶ quantum runtime
     worker ◀─Results/Refused/Stop dispatcher ◀─Executed/Failure── quantum runtime
     worker ──Note, Finished, Failed▶ dispatcher
-    worker ──More, Diverged─────▶ dispatcher      worker ◀────Replay── dispatcher
+    worker ──Drawn, More, Diverged▶ dispatcher      worker ◀─Replay, Moved─ dispatcher
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ from msgspec import Meta
 from hybrid_runtime.errors import ErrorData, ProtocolError
 from hybrid_runtime.limits import Limits
 from hybrid_runtime.program import Program
+from hybrid_runtime.protocol.parts import Capabilities as Capabilities
+from hybrid_runtime.protocol.parts import CircuitCall as CircuitCall
+from hybrid_runtime.protocol.parts import ResultData as ResultData
+from hybrid_runtime.protocol.parts import ResultItem as ResultItem
+from hybrid_runtime.protocol.parts import ResultTable as ResultTable
 
 PROTOCOL_VERSION = 1
 
@@ -32,6 +37,8 @@ MAX_PROGRAMS_PER_STEP = 4096
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # Metrics, and log lines, in one message; an honest worker sends a few hundred.
 MAX_NOTES = 10_000
+# Programs by which it is shown where an algorithm went another way.
+MAX_SHOWN_PROGRAMS = 4
 # Checked before the entries are decoded: millions of small ones would hold the dispatcher for seconds.
 _Metrics: TypeAlias = Annotated[list[tuple[str, float]], Meta(max_length=MAX_NOTES)]
 _Logs: TypeAlias = Annotated[list[str], Meta(max_length=MAX_NOTES)]
@@ -39,105 +46,6 @@ _Logs: TypeAlias = Annotated[list[str], Meta(max_length=MAX_NOTES)]
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pass
-
-
-# ------------------------------------------------------------------ shared parts
-
-
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backend can do; `Context.backend` shows it to algorithms.
-
-    Attributes:
-        name: The backend's name.
-        driver: Kind of driver behind it.
-        qubits: Largest circuit it takes.
-        max_shots: Most shots for one circuit.
-        operations: Names from `program.GATES` and the non-gates that it executes.
-        simulator: Whether it is an emulator.
-        raw: Whether it can return each shot.
-        mid_circuit: Whether it can measure and reset in the middle of a circuit.
-        exact: Whether it can compute exact probabilities in place of shots.
-        observables: Whether it can compute the exact expectation value of an observable.
-    """
-
-    name: str
-    driver: str
-    qubits: int
-    max_shots: int
-    operations: tuple[str, ...]
-    simulator: bool = True
-    raw: bool = True
-    mid_circuit: bool = True
-    exact: bool = False
-    observables: bool = False
-
-
-class CircuitCall(_Message):
-    """One or more executions of one program, differing only in their parameters.
-
-    Attributes:
-        program: Number of a program that the sender has defined on this channel.
-        shots: Shots of each row; 0 for an exact result, which is a value where the program has an observable, else
-            probabilities.
-        rows: How many parameter sets; each is answered by one `ResultData`, or by a row of a `ResultTable`.
-        values: The rows one after the other, little-endian float64, `rows * program.slots` of them.
-        raw: Whether each shot's bits are wanted.
-    """
-
-    program: int
-    shots: int
-    rows: int = 1
-    values: bytes = b""
-    raw: bool = False
-
-
-class ResultData(_Message, tag=0):
-    """The outcome of one execution.
-
-    Attributes:
-        counts: By bit register, most significant bit on the left; empty for an exact result.
-        shots_done: Shots that ran.
-        duration_s: Seconds the backend spent.
-        seed: Seed it used, where it has one.
-        raw: Each shot's bits, where they were asked for.
-        probabilities: By bit register, where the exact ones were asked for.
-        value: Of the program's observable, where it has one.
-    """
-
-    counts: dict[str, int]
-    shots_done: int
-    duration_s: float
-    seed: int
-    raw: list[str] | None = None
-    probabilities: dict[str, float] | None = None
-    value: float | None = None
-
-
-class ResultTable(_Message, tag=1):
-    """The outcomes of neighbouring rows of one call, as columns of numbers: quicker to make, and read when wanted.
-
-    All numbers are little-endian, row after row. Counts and probabilities have one number a label, and may be 0.
-
-    Attributes:
-        seeds: One unsigned 32-bit number a row.
-        shots_done: Shots of each row.
-        duration_s: Seconds the backend spent on each row.
-        labels: Values of the bit register.
-        counts: Unsigned 32-bit numbers.
-        probabilities: float64, where the exact ones were asked for.
-        values: float64, one a row, where the program has an observable.
-    """
-
-    seeds: bytes
-    shots_done: int
-    duration_s: float
-    labels: list[str] = []
-    counts: bytes = b""
-    probabilities: bytes = b""
-    values: bytes = b""
-
-
-ResultItem: TypeAlias = ResultData | ResultTable
 
 
 # ------------------------------------------------------------------ worker -> dispatcher
@@ -210,12 +118,25 @@ class More(_Message, tag="more"):
 class Diverged(_Message, tag="diverged"):
     """The algorithm asked for something else than what is recorded, or ended before all of it; nothing follows.
 
-    `recorded` and `asked` are in the form of `replay.canonical`; `asked` is empty where it ended.
+    Attributes:
+        number: The step's number.
+        recorded: In the form of `replay.canonical`, or its hash.
+        asked: In that form; empty where the algorithm ended.
+        position: How many recorded answers, steps and refusals, it was given before.
+        programs: Those that it asked for, with their hashes, as far as they are few.
     """
 
     number: int
     recorded: bytes
     asked: bytes
+    position: int = 0
+    programs: Annotated[list[tuple[bytes, Program]], Meta(max_length=MAX_SHOWN_PROGRAMS)] = []
+
+
+class Drawn(_Message, tag="drawn"):
+    """What the algorithm drew from the clock, in seconds, or from the system's randomness since its last step."""
+
+    values: Annotated[list[float | bytes], Meta(max_length=MAX_NOTES)]
 
 
 # ------------------------------------------------------------------ dispatcher -> worker
@@ -259,18 +180,30 @@ class Refused(_Message, tag="refused"):
 
 
 class RecordedStep(_Message):
-    """One recorded step: the request in the form of `replay.canonical`, and its results or the error told instead."""
+    """One recorded step: the request in the form of `replay.canonical`, and its results or the error told instead.
+
+    `backend` is the one that answered from this step on, where it is another than before; `drawn` is what the algorithm
+    drew before it asked.
+    """
 
     request: bytes
     items: msgspec.Raw
     error: ErrorData | None = None
+    backend: Capabilities | None = None
+    drawn: list[float | bytes] = []
 
 
 class Replay(_Message, tag="replay"):
-    """Answer to `More`: the next recorded steps; after the `last` the worker asks for real."""
+    """Answer to `More`: the next recorded steps; after the `last` the worker asks for real.
+
+    `backend` comes with the last: the one that it asks then, where it is another than before; and `drawn`: what the
+    algorithm had drawn since the last step.
+    """
 
     steps: list[RecordedStep]
     last: bool
+    backend: Capabilities | None = None
+    drawn: list[float | bytes] = []
 
 
 class ReceivedStep(_Message):
@@ -279,6 +212,8 @@ class ReceivedStep(_Message):
     request: bytes
     items: list[ResultItem]
     error: ErrorData | None = None
+    backend: Capabilities | None = None
+    drawn: list[float | bytes] = []
 
 
 class ReceivedReplay(_Message, tag="replay"):
@@ -286,6 +221,14 @@ class ReceivedReplay(_Message, tag="replay"):
 
     steps: list[ReceivedStep]
     last: bool
+    backend: Capabilities | None = None
+    drawn: list[float | bytes] = []
+
+
+class Moved(_Message, tag="moved"):
+    """The job's steps are answered by this backend from the next answer on; sent before that answer."""
+
+    backend: Capabilities
 
 
 class Stop(_Message, tag="stop"):
@@ -355,8 +298,8 @@ class Serving(_Message, tag="serving"):
     capabilities: Capabilities
 
 
-FromWorker: TypeAlias = Ready | Note | Step | Finalizing | Finished | Failed | More | Diverged
-ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop | ReceivedReplay
+FromWorker: TypeAlias = Ready | Note | Drawn | Step | Finalizing | Finished | Failed | More | Diverged
+ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop | ReceivedReplay | Moved
 FromQuantum: TypeAlias = Serving | Executed | Failure
 ToQuantum: TypeAlias = Define | Forget | Execute | Withdraw
 

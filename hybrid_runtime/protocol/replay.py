@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.program import Program
     from hybrid_runtime.protocol.messages import CircuitCall
 
+HASH_BYTES = 16
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -44,7 +45,7 @@ decode_canonical = msgspec.msgpack.Decoder(list[Request]).decode
 
 def program_hash(program: Program) -> bytes:
     """16 bytes that name a program by its content."""
-    return hashlib.blake2b(_encode(program), digest_size=16).digest()
+    return hashlib.blake2b(_encode(program), digest_size=HASH_BYTES).digest()
 
 
 def canonical(calls: Iterable[CircuitCall], hashes: Mapping[int, bytes]) -> bytes:
@@ -56,3 +57,13 @@ def canonical(calls: Iterable[CircuitCall], hashes: Mapping[int, bytes]) -> byte
     """
     name = hashes.get
     return _encode([Request(name(call.program, b""), call.shots, call.rows, call.values, call.raw) for call in calls])
+
+
+def request_hash(request: bytes) -> bytes:
+    """16 bytes that stand for a request in a journal that keeps no requests. No request itself is as short."""
+    return hashlib.blake2b(request, digest_size=HASH_BYTES).digest()
+
+
+def same_request(recorded: bytes, asked: bytes) -> bool:
+    """Whether a recorded request, or the hash that was kept of it, is this one."""
+    return recorded == asked or (len(recorded) == HASH_BYTES and recorded == request_hash(asked))

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.config import child_environment
@@ -16,7 +17,7 @@ from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.protocol.watched import WatchedChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _REMOTE = "tcp://"
 # Time to take leave of what is on another host: to withdraw requests, to give back a lock. What is on this host
@@ -39,27 +40,71 @@ class QuantumProcess:
         backend: Which backend.
         options: Options of the driver or of the relay.
         more: Further arguments of the process.
+        placed: Entered while the process is started.
+        started: Whether it is started at once; else `start` does.
     """
 
-    def __init__(self, backend: str, options: Mapping[str, Any] | None = None, more: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        backend: str,
+        options: Mapping[str, Any] | None = None,
+        more: Sequence[str] = (),
+        *,
+        placed: Callable[[], AbstractContextManager[None]] = nullcontext,
+        started: bool = True,
+    ) -> None:
+        self._backend = backend
+        self._options = dict(options or {})
+        self._more = more
+        self._placed = placed
         self._goodbye_s = _GOODBYE_S if _REMOTE in backend else 0.0
+        self._started: tuple[SeqPacketChannel, subprocess.Popen[bytes]] | None = None
+        if started:
+            self.start()
+
+    def start(self) -> None:
+        """Start the process, at first or again; one that is there is ended, and its channel closed.
+
+        Raises:
+            OSError: the host has no room for it.
+        """
+        self._end()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [*_command(backend, dict(options or {}), theirs.fileno()), *more]
-        memory = [lines.new_memory()] if lines.available() and not backend.startswith(_REMOTE) else []
+        command = [*_command(self._backend, self._options, theirs.fileno()), *self._more]
+        memory = [lines.new_memory()] if lines.available() and not self._backend.startswith(_REMOTE) else []
         for fd in memory:
             command += ["--memory-fd", str(fd)]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno(), *memory],
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
-        self.channel = SeqPacketChannel(ours)
-        for fd in memory:
-            self.channel = WatchedChannel(ours, lines.map_memory(fd), first=True)
-            os.close(fd)
+        channel = SeqPacketChannel(ours)
+        try:
+            with self._placed():
+                process = subprocess.Popen(
+                    command,
+                    pass_fds=[theirs.fileno(), *memory],
+                    env=child_environment(),
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            for fd in memory:
+                channel = WatchedChannel(ours, lines.map_memory(fd), first=True)
+        except OSError:
+            channel.close()
+            raise
+        finally:
+            theirs.close()
+            for fd in memory:
+                os.close(fd)
+        self._started = channel, process
+
+    @property
+    def channel(self) -> SeqPacketChannel:
+        """Leads to the process."""
+        assert self._started is not None
+        return self._started[0]
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        assert self._started is not None
+        return self._started[1]
 
     @property
     def pid(self) -> int:
@@ -76,12 +121,21 @@ class QuantumProcess:
 
     def close(self) -> int:
         """End the process and wait until it is gone; its exit status, negative for a signal."""
-        self.channel.close()
-        status = self._leave() if self._goodbye_s else None
-        if status is not None:
-            return status
-        self._process.kill()
-        return self._process.wait()
+        if self._started is not None and self._goodbye_s:
+            self.channel.close()
+            status = self._leave()
+            if status is not None:
+                return status
+        return self._end()
+
+    def _end(self) -> int:
+        """End the process, if there is one, without taking leave; its exit status."""
+        if self._started is None:
+            return 0
+        channel, process = self._started
+        channel.close()
+        process.kill()
+        return process.wait()
 
     def _leave(self) -> int | None:
         """Let the process end by itself; its exit status, or None where it does not in time."""

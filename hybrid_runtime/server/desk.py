@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from hybrid_runtime.dispatcher.journal import is_free
+from hybrid_runtime.dispatcher.locking import is_free
 from hybrid_runtime.errors import Conflict, HybridRuntimeError, LeaseLost, Unavailable, as_data
 from hybrid_runtime.protocol.control import Ended, FromDispatcher, Log, Paused, Progress, Restarted
 from hybrid_runtime.resources.backends import BackendStatus

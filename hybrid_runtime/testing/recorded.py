@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hybrid_runtime.bundle import as_bundle
 from hybrid_runtime.classical.worker import Worker
+from hybrid_runtime.dispatcher.divergence import divergence
 from hybrid_runtime.dispatcher.journal import valid_end
-from hybrid_runtime.dispatcher.recall import Recall, divergence
+from hybrid_runtime.dispatcher.recall import Recall
 from hybrid_runtime.dispatcher.recorder import Survey, survey
 from hybrid_runtime.dispatcher.stop import Usage
 from hybrid_runtime.errors import (
@@ -193,7 +194,8 @@ class _Past:
         self._answers: deque[bytes] = deque()
         began = known.began
         assert began is not None
-        self._recall = Recall(journal, valid_end(journal), Usage(began.limits, time.perf_counter()), _ignore)
+        usage = Usage(began.limits, time.perf_counter())
+        self._recall = Recall(journal, valid_end(journal), usage, _ignore, kept=known.kept)
 
     def send(self, data: bytes) -> None:
         """Take in what the worker says."""

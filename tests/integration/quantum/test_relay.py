@@ -166,9 +166,8 @@ def test_another_backend_at_the_same_address_does_not_take_over_a_job(server):
 def test_jobs_go_on_when_the_driver_of_the_remote_backend_dies(server):
     there = server("scripted", {"answers": [{"0000000001": 3}, {"crash": True}]})
     with LocalRuntime(there.address) as client:
-        failed = client.run(count, parameters={"steps": 2}, shots=3)
-        assert failed.error is not None
-        assert "killed by signal 9" in failed.error.text
+        # The driver plays its script from the start in each process: the step is tried again, and answered.
+        assert client.run(count, parameters={"steps": 2}, shots=3).value == [[1], [1]]
         assert client.run(count, parameters={"steps": 1}, shots=3).value == [[1]]
 
 

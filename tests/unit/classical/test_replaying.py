@@ -85,7 +85,7 @@ def test_whatever_is_asked_differently_is_told_with_both_requests(calls, program
     with pytest.raises(ProtocolError):
         replayer.answer(calls, {4: program})
     asked = canonical(calls, {4: program_hash(program)})
-    assert dispatcher.heard[-1] == Diverged(2, REQUEST, asked)
+    assert dispatcher.heard[-1] == Diverged(2, REQUEST, asked, 1, [(program_hash(program), program)])
 
 
 def test_the_number_of_a_program_does_not_matter():

@@ -22,8 +22,8 @@ from hybrid_runtime.dispatcher.journal import (
     Stepped,
     read,
     valid_end,
-    wait_until_free,
 )
+from hybrid_runtime.dispatcher.locking import wait_until_free
 from hybrid_runtime.errors import JournalError, JournalFull
 
 RECORDS: list[Record] = [

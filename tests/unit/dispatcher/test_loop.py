@@ -11,12 +11,15 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from hybrid_runtime.dispatcher import backend as backend_module
+from hybrid_runtime.dispatcher import journal as journal_module
+from hybrid_runtime.dispatcher import recovery
 from hybrid_runtime.dispatcher.loop import Dispatcher
 from hybrid_runtime.errors import BackendFailed, BackendUnknown, ChannelClosed, ErrorData, InternalError, as_data
 from hybrid_runtime.limits import Limits
@@ -44,10 +47,12 @@ from hybrid_runtime.protocol.messages import (
     Forget,
     Load,
     More,
+    Moved,
     Note,
     Ready,
     ReceivedReplay,
     ReceivedResults,
+    Refused,
     ResultData,
     Serving,
     Stop,
@@ -116,6 +121,36 @@ class Worker:
         os.close(self.warns)
 
 
+class Quantum:
+    """The process of a quantum runtime as the dispatcher sees it; `peer` is the end that the test plays.
+
+    `reborn` is what the process does when it is started again: end at once, unless a test says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.channel, self.peer = SeqPacketChannel.pair()
+        self.reborn: Callable[[SeqPacketChannel], None] = SeqPacketChannel.close
+        # One entry for each start.
+        self.started: queue.Queue[None] = queue.Queue()
+        self._former: list[SeqPacketChannel] = []
+
+    def start(self) -> None:
+        self.channel.close()
+        self._former.append(self.peer)
+        self.channel, self.peer = SeqPacketChannel.pair()
+        self.reborn(self.peer)
+        self.started.put(None)
+
+    def close(self) -> None:
+        for channel in (self.channel, self.peer, *self._former):
+            channel.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_long_waits(monkeypatch) -> None:
+    monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.001)
+
+
 class Pool:
     """A source of workers that has what the test offers."""
 
@@ -169,18 +204,23 @@ class Pool:
 class Stage:
     """A dispatcher that runs in a thread, and everybody around it."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, backends: int = 1, **settings: Any) -> None:
         self.client, control = SeqPacketChannel.pair()
-        self.quantum, quantum = SeqPacketChannel.pair()
+        self.backends = [Quantum() for _ in range(backends)]
         self.pool = Pool()
         self.workers: list[Worker] = []
-        self._held = (control, quantum)
+        self._held: list[Any] = [control, *self.backends]
         self._from_dispatcher = decoder(FromDispatcher)
         self._to_quantum = decoder(ToQuantum)
-        self.dispatcher = Dispatcher(control, self.pool, quantum, **settings)
+        self.dispatcher = Dispatcher(control, self.pool, self.backends, **settings)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    @property
+    def quantum(self) -> SeqPacketChannel:
+        """The first quantum runtime's end of its channel."""
+        return self.backends[0].peer
 
     def _run(self) -> None:
         try:
@@ -219,23 +259,30 @@ class Stage:
             if isinstance(message, Execute):
                 return message
 
+    def asked_of(self, quantum: Quantum) -> Execute:
+        """The next request to this quantum runtime."""
+        while True:
+            message = decode(self._to_quantum, quantum.peer.receive(PATIENCE_S))
+            if isinstance(message, Execute):
+                return message
+
     def asked_or_told(self) -> Any:
         return decode(self._to_quantum, self.quantum.receive(PATIENCE_S))
 
     def answer(self, message: msgspec.Struct) -> None:
         self.quantum.send(encode(message))
 
-    def execute(self, request: Execute, size: int = 1) -> None:
+    def execute(self, request: Execute, size: int = 1, *, by: Quantum | None = None) -> None:
         """Answer a request; `size` makes the answer large."""
         item = ResultData({"0": 10}, 10, 0.001, 1, ["0"] * size if size > 1 else None)
-        self.answer(Executed(request.request, 10, 0.001, msgspec.Raw(encode([item]))))
+        message = Executed(request.request, 10, 0.001, msgspec.Raw(encode([item])))
+        (by or self.backends[0]).peer.send(encode(message))
 
     def end(self) -> None:
         """The client goes away."""
         self.client.close()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
-        self.quantum.close()
         self.pool.close()
         for channel in self._held:
             channel.close()
@@ -478,7 +525,9 @@ def test_a_backend_that_cannot_start_is_told_as_it_says_itself(make_stage):
 
 def test_a_quantum_runtime_of_another_version_is_not_used(make_stage):
     stage = make_stage()
-    stage.answer(Serving(PROTOCOL_VERSION + 1, BACKEND))
+    newer = Serving(PROTOCOL_VERSION + 1, BACKEND)
+    stage.backends[0].reborn = lambda peer: peer.send(encode(newer))
+    stage.answer(newer)
     assert "version" in stage.told(Unavailable).error.text
 
 
@@ -486,6 +535,7 @@ def test_a_quantum_runtime_that_sends_nonsense_is_not_used_any_more(stage):
     worker = stage.start()
     worker.say(make_step(1))
     stage.asked()
+    stage.backends[0].reborn = lambda peer: peer.send(b"nonsense")
     stage.quantum.send(b"nonsense")
     assert "malformed" in stage.told(Unavailable).error.text
     assert worker.hear() == Stop("error")
@@ -499,9 +549,10 @@ def test_a_request_that_could_not_be_read_is_a_failure_of_that_step(stage):
     assert worker.hear() == Stop("error")
 
 
-def test_a_quantum_runtime_that_hangs_is_given_up(make_stage, monkeypatch):
+def test_a_quantum_runtime_that_hangs_twice_over_a_step_fails_that_step(make_stage, monkeypatch):
     monkeypatch.setattr(backend_module, "GRACE_S", 0.05)
     stage = make_stage(execute_timeout_s=0.05)
+    stage.backends[0].reborn = lambda peer: peer.send(encode(Serving(PROTOCOL_VERSION, BACKEND)))
     stage.serve()
     quick, hanging = stage.start("quick"), stage.start("hanging")
     quick.say(make_step(1))
@@ -509,8 +560,108 @@ def test_a_quantum_runtime_that_hangs_is_given_up(make_stage, monkeypatch):
     quick.hear()
     hanging.say(make_step(1))
     assert stage.asked().timeout_s == 0.05
-    assert stage.told(Unavailable).error.family == "BackendTimeout"
     assert hanging.hear() == Stop("error")
+    hanging.say(Finished(encode_value("partial")))
+    assert stage.told(Ended).error.family == "BackendTimeout"
+    for _ in range(2):
+        stage.backends[0].started.get(timeout=PATIENCE_S)
+    quick.say(make_step(2))
+    stage.execute(stage.asked())
+    assert isinstance(quick.hear(), ReceivedResults)
+
+
+# ------------------------------------------------------------------ the quantum runtime comes back, or another one
+
+
+SERVING = encode(Serving(PROTOCOL_VERSION, BACKEND))
+OTHER = msgspec.structs.replace(BACKEND, name="other", operations=("H", "Rx", "measure"))
+
+
+def test_a_quantum_runtime_that_is_lost_is_started_again_and_asked_once_more(stage):
+    flying, thinking = stage.start("flying"), stage.start("thinking")
+    thinking.say(make_step(1))
+    stage.execute(stage.asked())
+    thinking.hear()
+    flying.say(make_step(1))
+    request = stage.asked()
+    quantum = stage.backends[0]
+    quantum.reborn = lambda peer: peer.send(SERVING)
+    quantum.peer.close()
+    quantum.started.get(timeout=PATIENCE_S)
+    # Programs of both jobs are defined again, and the step that was under way is the first to be asked for.
+    defined = [stage.asked_or_told() for _ in range(2)]
+    assert all(isinstance(message, Define) for message in defined)
+    again = stage.asked()
+    assert (again.seed, again.calls) == (request.seed, request.calls)
+    stage.execute(again)
+    assert isinstance(flying.hear(), ReceivedResults)
+    thinking.say(make_step(2))
+    stage.execute(stage.asked())
+    assert isinstance(thinking.hear(), ReceivedResults)
+
+
+def test_a_step_that_fails_for_a_moment_is_tried_again(stage):
+    worker = stage.start()
+    worker.say(make_step(1))
+    for _ in range(2):
+        request = stage.asked()
+        stage.answer(Failure(request.request, as_data(BackendFailed("warm")), transient=True))
+    stage.execute(stage.asked())
+    assert isinstance(worker.hear(), ReceivedResults)
+
+
+def test_a_step_that_goes_on_failing_goes_to_the_next_backend_and_the_job_with_it(make_stage, journal):
+    stage = make_stage(backends=2)
+    stage.serve()
+    other = stage.backends[1]
+    other.reborn = lambda peer: peer.send(encode(Serving(PROTOCOL_VERSION, OTHER)))
+    worker = stage.start(**journal)
+    worker.say(make_step(1))
+    first = stage.asked()
+    stage.answer(Failure(first.request, as_data(BackendFailed("cold"))))
+    other.started.get(timeout=PATIENCE_S)
+    request = stage.asked_of(other)
+    assert (request.calls, request.seed) == (first.calls, first.seed)
+    stage.execute(request, by=other)
+    assert worker.hear() == Moved(OTHER)
+    assert isinstance(worker.hear(), ReceivedResults)
+    worker.say(Finished(encode_value("done")))
+    ended = stage.told(Ended)
+    assert (ended.state, ended.backends) == ("completed", ["lab", "other"])
+    assert journal_module.Moved(OTHER) in list(journal_module.read(Path(journal["journal"])))
+    # New jobs still begin at the first one.
+    stage.start("next").say(make_step(1))
+    assert isinstance(stage.asked(), Execute)
+
+
+def test_circuits_that_the_next_backend_cannot_run_are_refused_by_it(make_stage):
+    stage = make_stage(backends=2)
+    stage.serve()
+    small = msgspec.structs.replace(BACKEND, name="small", operations=("H",))
+    stage.backends[1].reborn = lambda peer: peer.send(encode(Serving(PROTOCOL_VERSION, small)))
+    worker = stage.start()
+    worker.say(make_step(1))
+    stage.answer(Failure(stage.asked().request, as_data(BackendFailed("cold"))))
+    assert worker.hear() == Moved(small)
+    refused = worker.hear()
+    assert isinstance(refused, Refused)
+    assert "small cannot execute Rx" in refused.error.text
+
+
+def test_when_a_backend_is_lost_for_good_every_job_goes_to_the_next(make_stage):
+    stage = make_stage(backends=2)
+    stage.serve()
+    other = stage.backends[1]
+    other.reborn = lambda peer: peer.send(encode(Serving(PROTOCOL_VERSION, OTHER)))
+    worker = stage.start()
+    stage.quantum.close()
+    other.started.get(timeout=PATIENCE_S)
+    assert worker.hear() == Moved(OTHER)
+    late = stage.start("late")
+    for one in (worker, late):
+        one.say(make_step(1))
+        stage.execute(stage.asked_of(other), by=other)
+        assert isinstance(one.hear(), ReceivedResults)
 
 
 # ------------------------------------------------------------------ the classical runtime goes away
