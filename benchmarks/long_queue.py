@@ -1,6 +1,6 @@
 """How long the job manager's store takes with 100 000 jobs in the queue: submit, claim, list, position.
 
-`pytest benchmarks/queue.py`. Both databases are measured; PostgreSQL is left out where there is none. What one
+`pytest benchmarks/long_queue.py`. Both databases are measured; PostgreSQL is left out where there is none. What one
 transaction costs is mostly the flush to the disk, so the same machine gives other numbers on another disk.
 """
 
