@@ -214,8 +214,10 @@ def _become_worker(channel: SeqPacketChannel, out: int, err: int, sandbox: Sandb
         os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
+        # Of its own, too: what is set at an open file, such as its flags, shows to all who share it.
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in zip((null, out, err), _STANDARD_FDS, strict=True):
+            os.dup2(source, target)
         # Imported by the parent already: only the name is new here.
         from hybrid_runtime.classical import worker
 
@@ -228,10 +230,7 @@ def _become_worker(channel: SeqPacketChannel, out: int, err: int, sandbox: Sandb
 
 
 def _open_streams() -> None:
-    """Standard streams for workers, which have pipes of their own put in the place of these descriptors."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
+    """Standard streams for workers, which put files of their own in the place of these descriptors."""
     sys.stdin, sys.stdout, sys.stderr = _text(0, "rb"), _text(1, "wb"), _text(2, "wb")
     faulthandler.enable(2)
     faulthandler.register(signal.SIGUSR2, 2, all_threads=False)

@@ -86,6 +86,9 @@ _MOUNT_POWERS = _USER_POWERS | CAP_SYS_ADMIN
 _WORKER_USERS: Final = (range(2_000_000_000, 2_000_000_000 + (1 << 26)), range(61_184, 65_520))
 _USERS_PER_SERVER = 1 << 12
 _WORKERS_OF_A_USER = 64
+# Not among the standard library's names in all versions; queued real-time signals, which Python has no use for.
+_RLIMIT_SIGPENDING = 11
+_PENDING_SIGNALS = 64
 # Where the host's memory runs out, the kernel ends a worker rather than what runs all of them.
 _FIRST_TO_GO = "1000"
 
@@ -273,6 +276,8 @@ class Sandbox:
         _lower(resource.RLIMIT_NOFILE, limits.open_files)
         _lower(resource.RLIMIT_MEMLOCK, 0)
         _lower(resource.RLIMIT_MSGQUEUE, 0)
+        # The kernel counts those of one user together, and keeps some for each timer: none may be left for others.
+        _lower(_RLIMIT_SIGPENDING, _PENDING_SIGNALS)
         if limits.cpu_s is not None:
             _lower(resource.RLIMIT_CPU, limits.cpu_s)
         tasks = 1 + limits.threads
