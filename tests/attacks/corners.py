@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import select
 import signal
 import socket
 import stat
@@ -22,6 +23,7 @@ KILLED = ("AlgorithmTimeout", "WorkerLost")
 SHORT = {"think_s": 0.6, "finalize_s": 0.3}
 BELL = "version 3.0\nqubit[2] q\nbit[2] b\nH q[0]\nCNOT q[0], q[1]\nb = measure q"
 DECODED = "every message is decoded into a declared type with size limits"
+SO_PEEK_OFF, SO_BUSY_POLL = 42, 46
 OWN_FILES = "every worker opens its own"
 
 
@@ -59,11 +61,10 @@ def queue_signals(context: Any) -> Any:
 @attack(128, "Watch descriptors by epolls within epolls without end", "RLIMIT_NOFILE")
 def nest_epolls(context: Any) -> Any:
     read, _ = os.pipe()
-    made, watches = [], 0
+    made: list[select.epoll] = []
+    watches = 0
     try:
         while watches < 1_000_000:
-            import select
-
             one = select.epoll()
             for other in [read, *(each.fileno() for each in made)]:
                 one.register(other, 1)
@@ -271,7 +272,7 @@ def send_out_of_band(context: Any) -> Any:
         if LIBC.sendto(fd, b"x", ctypes.c_size_t(1), flags | 0x4000, to, len(to) if to else 0) > 0:
             gained.append(name)
     with socket.socket(fileno=os.dup(fd)) as sock:
-        gained += tried([socket.SO_PASSCRED, socket.SO_PEEK_OFF], lambda o: sock.setsockopt(socket.SOL_SOCKET, o, 1))
+        gained += tried([socket.SO_PASSCRED, SO_PEEK_OFF], lambda o: sock.setsockopt(socket.SOL_SOCKET, o, 1))
         gained += tried([socket.SO_PEERCRED], lambda o: sock.getsockopt(socket.SOL_SOCKET, o, 12))
     return gained
 
@@ -282,7 +283,7 @@ def reconfigure_the_channel(context: Any) -> Any:
         sock.setblocking(False)
         sock.settimeout(0.001)
         gained = tried(
-            [socket.SO_SNDBUF, socket.SO_RCVBUF, socket.SO_PRIORITY, socket.SO_LINGER, socket.SO_BUSY_POLL],
+            [socket.SO_SNDBUF, socket.SO_RCVBUF, socket.SO_PRIORITY, socket.SO_LINGER, SO_BUSY_POLL],
             lambda option: sock.setsockopt(socket.SOL_SOCKET, option, 1 << 20),
         )
         sock.setblocking(True)
