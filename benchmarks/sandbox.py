@@ -2,8 +2,10 @@
 
     python benchmarks/sandbox.py [REPETITIONS]
 
-Medians and 99th percentiles. `hop` is a system call of the kind that a step makes, 100 000 times in the worker:
-the difference between the levels is what the filter costs. On a machine that does other things the figures say little.
+Medians and 99th percentiles. `ready` is when a worker can be given a job; it has `memory of its own` once it has
+rehearsed and waits. `workers/s` are made as a pool does that wants several. `hop` is a system call of the kind that a
+step makes, 100 000 times in the worker: the difference between the levels is what the filter costs. On a machine that
+does other things the figures say little.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from hybrid_runtime.protocol.bundles import Bundle
 
 TIMEOUT_S = 30.0
 CALLS = 100_000
+AT_ONCE = 4
+ROUNDS = 5
 ALGORITHM = f"""
 import os, time
 
@@ -53,10 +57,24 @@ def leased(pool: Pool) -> WorkerHandle:
 
 def own_kib(worker: WorkerHandle) -> int:
     """Memory that is this worker's alone, seen from outside."""
-    lines = Path(f"/proc/self/fdinfo/{worker._pidfd}").read_text().splitlines()
-    pid = next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    rollup = Path(f"/proc/{pid_of(worker)}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in rollup if line.startswith(("Private_Clean", "Private_Dirty")))
+
+
+def pid_of(worker: WorkerHandle) -> int:
+    """Its pid in our namespace."""
+    lines = Path(f"/proc/self/fdinfo/{worker._pidfd}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+
+
+def wait_until_it_waits(worker: WorkerHandle) -> None:
+    """Until it has rehearsed, and sleeps where it reads its channel."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        if "skb" in Path(f"/proc/{pid_of(worker)}/wchan").read_text():
+            return
+        time.sleep(0.001)
+    raise TimeoutError("a worker does not come to wait for its job")
 
 
 def starts_and_ends(level: str, count: int) -> dict[str, list[float]]:
@@ -70,6 +88,7 @@ def starts_and_ends(level: str, count: int) -> dict[str, list[float]]:
                 worker = leased(pool)
                 worker.channel.receive(TIMEOUT_S)
                 taken = time.perf_counter() - start
+                wait_until_it_waits(worker)
                 size = own_kib(worker) / 1024
                 start = time.perf_counter()
                 worker.kill()
@@ -82,6 +101,27 @@ def starts_and_ends(level: str, count: int) -> dict[str, list[float]]:
         finally:
             pool.close()
     return {"fork to ready (ms)": ready, "kill to gone (ms)": gone, "own memory (MiB)": memory}
+
+
+def rate(level: str, count: int) -> dict[str, list[float]]:
+    """Workers in a second where several are on their way at once; each is ended as soon as it is ready."""
+    with tempfile.TemporaryDirectory() as folder:
+        pool = Pool(Path(folder), warm=AT_ONCE, level=level)
+        try:
+            pool.wait_ready(AT_ONCE)
+            rates = []
+            for _ in range(ROUNDS):
+                start = time.perf_counter()
+                for _ in range(count // ROUNDS):
+                    worker = leased(pool)
+                    pool.refill()
+                    worker.channel.receive(TIMEOUT_S)
+                    worker.kill()
+                    worker.close()
+                rates.append(count // ROUNDS / (time.perf_counter() - start))
+        finally:
+            pool.close()
+    return {"workers/s": rates}
 
 
 def jobs(level: str, count: int) -> dict[str, list[float]]:
@@ -97,13 +137,18 @@ def jobs(level: str, count: int) -> dict[str, list[float]]:
     return {"warm initialization (ms)": started, "hop (us)": calls}
 
 
+def measured(level: str, count: int) -> dict[str, list[float]]:
+    """Everything about one level."""
+    return starts_and_ends(level, count) | rate(level, count) | jobs(level, count // 4)
+
+
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     for level, why in available().items():
         if why is not None:
             print(f"{level}: {why}")
             continue
-        for name, values in (starts_and_ends(level, count) | jobs(level, count // 4)).items():
+        for name, values in measured(level, count).items():
             scale = 1e3 if "(ms)" in name else 1e6 if "(us)" in name else 1.0
             ordered = sorted(value * scale for value in values)
             p99 = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]

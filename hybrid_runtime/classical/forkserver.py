@@ -24,6 +24,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from typing import NoReturn
 
 import msgspec
 
-from hybrid_runtime.classical import isolation, oneprocess, syscalls
+from hybrid_runtime.classical import isolation, oneprocess, quota, syscalls
 from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
 from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
@@ -58,6 +59,8 @@ class ForkServer:
         self._seats: dict[int, Seat] = {}
         # What the next worker will find, prepared while nobody asks for one.
         self._next: Seat | None = None
+        self._greedy: set[int] = set()
+        self._look_at = 0.0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def preload(self, modules: list[str]) -> None:
@@ -97,14 +100,31 @@ class ForkServer:
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
         while True:
-            for fd, _ in poll.poll():
+            for fd, _ in poll.poll(self._patience_ms()):
                 if fd == self._wake_read:
                     os.read(self._wake_read, 4096)
                     self._reap()
                 elif not self._answer():
                     return
+            self._end_the_greedy()
             with suppress(OSError):  # whoever asks for the worker next is told
                 self._prepare()
+
+    def _patience_ms(self) -> float | None:
+        """How long to wait for events: for ever where nobody must be looked after."""
+        return quota.LOOK_EVERY_S * 1e3 if self._seats and self._sandbox.bounds_disk_by_looking else None
+
+    def _end_the_greedy(self) -> None:
+        """Kill the workers that have taken more of the disk than they may, if it is time to look."""
+        now = time.monotonic()
+        if not self._sandbox.bounds_disk_by_looking or now < self._look_at:
+            return
+        self._look_at = now + quota.LOOK_EVERY_S
+        limits = self._sandbox.limits
+        for pid, seat in self._seats.items():
+            if quota.exceeded(seat.scratch, pid, most_bytes=limits.scratch_bytes, most_files=limits.scratch_inodes):
+                os.kill(pid, signal.SIGKILL)
+                self._greedy.add(pid)
 
     def _answer(self) -> bool:
         try:
@@ -157,7 +177,11 @@ class ForkServer:
             seat = self._seats.pop(pid, None)
             if seat is not None:
                 self._release(seat)
-                self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
+                told = os.waitstatus_to_exitcode(status)
+                if pid in self._greedy:
+                    self._greedy.discard(pid)
+                    told = -signal.SIGXFSZ
+                self._send(Exited(pid, told))
 
     def _release(self, seat: Seat) -> None:
         """Remove what a worker has left; much is left to a process of its own, so that others need not wait."""

@@ -55,8 +55,8 @@ PROMISES: Final = {
         "opens no file but the interpreter's, its bundle and its scratch directory; no network, no other process; "
         "makes only the system calls that computing needs",
         "what strict leaves, and: names, sizes and times of files outside and the ids of processes can be seen; the "
-        "scratch directory is bounded file by file and may fill the disk; workers of one unprivileged user share "
-        "a bound on threads",
+        "scratch directory lies on the host's disk and is measured four times a second, so that what can be written "
+        "between two looks is not bounded; workers of one unprivileged user share a bound on threads",
     ),
     Level.PROCESS: Promise(
         "has a process of its own, with limits on memory, file size and descriptors",

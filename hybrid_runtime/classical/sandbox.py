@@ -55,8 +55,8 @@ class SandboxLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         memory_bytes: Address space beyond that of the preloaded interpreter.
-        scratch_bytes: Size of the scratch directory at level strict, of each single file at the others.
-        scratch_inodes: Files and directories in the scratch directory, at level strict.
+        scratch_bytes: Size of the scratch directory, and of each single file; see `Sandbox.bounds_disk_by_looking`.
+        scratch_inodes: Files and directories in the scratch directory.
         threads: Threads beside the main one.
         open_files: Descriptors.
         cpu_s: Seconds of processor time; None is no bound.
@@ -128,6 +128,11 @@ class Sandbox:
     def needs_detaching(self) -> bool:
         """Whether the fork server must call `detach` and then fork once, to go on in the child."""
         return self.level is Level.STRICT
+
+    @property
+    def bounds_disk_by_looking(self) -> bool:
+        """Whether the fork server must see to it that a worker's files keep within the limits (see `quota`)."""
+        return self.level is not Level.STRICT
 
     def detach(self) -> None:
         """Leave the host's users, if unprivileged, and have the next child live in a new pid namespace.
@@ -229,8 +234,10 @@ class Sandbox:
             return
         syscalls.set_capabilities(self._kept_capabilities())
         self._die_with_server()
-        # Nobody may trace it or read its memory, and /proc shows its files to root only.
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0, "PR_SET_DUMPABLE")
+        if self.level is Level.STRICT or self._users is not None:
+            # Nobody may trace it or read its memory, and /proc shows its files to root only. Where a fork server that
+            # is not root must see what its workers have open, Landlock alone keeps them from tracing each other.
+            syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0, "PR_SET_DUMPABLE")
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
         rules.restrict(seat.scratch)
         rules.close()

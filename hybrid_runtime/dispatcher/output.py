@@ -165,7 +165,7 @@ def _without_folder(line: str) -> str:
 
 
 # Signals that the kernel sends to a process for what it does itself: it would do so again.
-_OWN_FAULT = (-signal.SIGSYS, -signal.SIGXCPU)
+_OWN_FAULT = (-signal.SIGSYS, -signal.SIGXCPU, -signal.SIGXFSZ)
 
 
 def struck_from_outside(status: int) -> bool:
@@ -190,6 +190,7 @@ def how_it_died(status: int) -> str:
         "SIGABRT": "compiled code gave up",
         "SIGKILL": "it was killed, by itself or for want of memory",
         "SIGXCPU": "its processor time was used up",
+        "SIGXFSZ": "its files took more of the disk than a scratch directory may",
         "SIGSYS": "it made a system call that the sandbox forbids",
     }.get(name)
     return f"died by {name}" + (f": {meaning}" if meaning else "")

@@ -510,6 +510,43 @@ def use_every_family(context: Any) -> Any:
     return calls(*families, *pairs)
 
 
+@attack(
+    161,
+    "Fill the disk with files that have no name any more",
+    "a tmpfs of limited size; at landlock, the fork server looks at what is open and kills",
+    ends=("refused", "WorkerLost"),
+)
+def hold_nameless_files(context: Any) -> Any:
+    held = []
+    for _ in range(4):
+        held.append(os.open("file", os.O_CREAT | os.O_RDWR))
+        os.unlink("file")
+        for _ in range(100):
+            os.write(held[-1], b"x" * (1 << 20))
+    ends = time.monotonic() + 3
+    while time.monotonic() < ends:
+        time.sleep(0.1)
+    return len(held)
+
+
+@attack(
+    162,
+    "Hide files in directories that cannot be listed, and far down",
+    "a tmpfs of limited inodes; at landlock, the fork server opens them, and does not accept great depth",
+    ends=("refused", "WorkerLost"),
+)
+def hide_files(context: Any) -> Any:
+    for _ in range(100):
+        os.mkdir("d", 0o300)
+        os.chdir("d")
+    for number in range(6000):
+        os.close(os.open(f"f{number}", os.O_CREAT | os.O_WRONLY))
+    ends = time.monotonic() + 3
+    while time.monotonic() < ends:
+        time.sleep(0.1)
+    return 6000
+
+
 def _circuit() -> Any:
     from hybrid_runtime import Circuit
 
