@@ -43,7 +43,9 @@ def list_host_directories(context: Any) -> Any:
 
 
 def _leads_to_packages(path: str, names: set[str]) -> bool:
-    below = [Path(entry).resolve() for entry in [*sys.path, sys.prefix, sys.base_prefix, "/scratch", "/tmp"] if entry]
+    below = [Path(entry).resolve() for entry in [*sys.path, sys.prefix, sys.base_prefix, "/scratch"] if entry]
+    # /tmp is a link, which is listed by its own name.
+    below += [Path("/tmp")]
     below += [Path("/usr/lib"), Path("/lib"), Path("/lib64"), Path("/dev"), Path("/etc"), Path("/usr/share")]
     folder = Path(path).resolve()
     return all(any(folder / name in (one, *one.parents) for one in below) for name in names)
