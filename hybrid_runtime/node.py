@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--driver", required=True)
     parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--failover", action="append", default=[])
+    parser.add_argument("--failover-options", type=json.loads, action="append", default=[])
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--warm", type=int, default=1)
     parser.add_argument("--isolation")
@@ -56,7 +57,9 @@ def main() -> None:
         cores = placement.Cores(place)
         placed = partial(placement.on_core, cores.quantum)
         quantum = [_quantum(arguments.driver, arguments.options, placed)]
-        quantum += [_quantum(name, {}, placed, started=False) for name in arguments.failover]
+        for number, name in enumerate(arguments.failover):
+            options = arguments.failover_options[number] if number < len(arguments.failover_options) else {}
+            quantum.append(_quantum(name, options, placed, started=False))
         for process in quantum:
             held.callback(process.close)
         preload = tuple(arguments.preload)

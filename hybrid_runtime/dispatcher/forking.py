@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hybrid_runtime.dispatcher.branches import Branches
 from hybrid_runtime.dispatcher.journal import (
     Began,
+    Branched,
     Defined,
+    Drawn,
+    Forked,
     Fsync,
     Journal,
+    Moved,
     Noted,
     Record,
     Resumed,
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def fork_journal(path: Path, source: Path, steps: int, began: Began) -> None:
+def fork_journal(path: Path, source: Path, steps: int, began: Began, origin: str) -> None:
     """Make a journal that holds so many steps of another one, as if its own job had made them.
 
     Args:
@@ -31,6 +36,7 @@ def fork_journal(path: Path, source: Path, steps: int, began: Began) -> None:
         source: The other one, whose job may be running.
         steps: How many.
         began: What the new job is.
+        origin: The other one's name.
 
     Raises:
         JournalError: the other journal cannot be read, or has fewer steps; or the new one cannot be written.
@@ -40,6 +46,7 @@ def fork_journal(path: Path, source: Path, steps: int, began: Began) -> None:
     journal = Journal(partial, Fsync.GROUP)
     try:
         journal.append(began)
+        journal.append(Forked(origin, steps))
         for record in _until(source, steps):
             journal.append(record)
     except JournalError:
@@ -50,23 +57,40 @@ def fork_journal(path: Path, source: Path, steps: int, began: Began) -> None:
     partial.replace(path)
 
 
+def _counting(source: Path) -> set[int]:
+    """Which answers of a journal count: not those from which its algorithm went another way later."""
+    branches = Branches()
+    number = 0
+    for record in read(source):
+        if isinstance(record, Stepped | Turned):
+            branches.answered(isinstance(record, Stepped))
+            number += 1
+        elif isinstance(record, Branched):
+            branches.cut(record.kept)
+    kept = branches.kept
+    return set(range(number)) if kept is None else {one for part in kept for one in part}
+
+
 def _until(source: Path, steps: int) -> Iterator[Record]:
     """What belongs to the first steps of a journal, and to nothing after them."""
-    found = 0
+    counting = _counting(source)
+    answer = found = 0
     notes: list[Record] = []
     for record in read(source) if steps else ():
-        if isinstance(record, Noted):
+        if isinstance(record, Noted | Drawn):
             notes.append(record)
         elif isinstance(record, Resumed):
             # The step that these belonged to was never answered: the algorithm has made them again since.
             notes.clear()
-        elif isinstance(record, Defined):
+        elif isinstance(record, Defined | Moved):
             yield record
         elif isinstance(record, Stepped | Turned):
-            yield from notes
+            if answer in counting:
+                yield from notes
+                yield record
+                found += isinstance(record, Stepped)
             notes.clear()
-            yield record
-            found += isinstance(record, Stepped)
+            answer += 1
             if found == steps:
                 return
     if found < steps:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from hybrid_runtime.dispatcher.forking import fork_journal
 from hybrid_runtime.dispatcher.journal import Began
+from hybrid_runtime.dispatcher.recorder import environment_here
 from hybrid_runtime.errors import InvalidInput, ResultNotEncodable
 from hybrid_runtime.protocol.bundles import Bundle, content_hash, encode_bundle
 from hybrid_runtime.protocol.control import Ended, Submit
@@ -86,24 +87,27 @@ class Beginning:
             record = Began(
                 claimed.job_id,
                 content_hash(content),
-                f"python {platform.python_version()}",
+                environment_here(),
                 claimed.seed,
                 claimed.shots,
                 limits,
                 given,
                 backend,
             )
-            fork_journal(journal, folder.parent / origin / journal.name, steps, record)
+            fork_journal(journal, folder.parent / origin / journal.name, steps, record, origin)
         return Submit(
-            claimed.job_id,
-            content,
-            given,
-            claimed.seed,
-            claimed.shots,
-            limits,
-            str(journal),
-            self._fsync,
-            RESUMED if began else "",
+            job_id=claimed.job_id,
+            bundle=content,
+            parameters=given,
+            seed=claimed.seed,
+            shots=claimed.shots,
+            limits=limits,
+            journal=str(journal),
+            fsync=self._fsync,
+            resume=RESUMED if began else "",
+            # A fork is made to become another job than the one that it begins with.
+            on_divergence="fail" if claimed.fork_of is None else "live",
+            keep_requests=claimed.keep_requests,
         )
 
 

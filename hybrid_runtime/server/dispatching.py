@@ -16,7 +16,7 @@ from hybrid_runtime.server.brake import Brake
 from hybrid_runtime.submission import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hybrid_runtime.server.settings import BackendSettings, EnvironmentSettings
 
@@ -33,6 +33,7 @@ class Dispatching:
     Args:
         backend: What it serves.
         environment: What its workers find installed.
+        others: Backends that stand in for it when it fails, in this order.
 
     Attributes:
         capabilities: What the backend can do; None while it does not serve.
@@ -40,8 +41,10 @@ class Dispatching:
         failing: Whether it has said that it cannot serve any more.
     """
 
-    def __init__(self, backend: BackendSettings, environment: EnvironmentSettings) -> None:
-        self._command = node_arguments(backend, environment)
+    def __init__(
+        self, backend: BackendSettings, environment: EnvironmentSettings, others: Sequence[BackendSettings] = ()
+    ) -> None:
+        self._command = node_arguments(backend, environment, others)
         self._decoder = decoder(FromDispatcher)
         self._brake = Brake()
         self._node: NodeProcess | None = None
@@ -126,13 +129,17 @@ class Dispatching:
         self.start_at = self._brake.ended(self._started, _now())
 
 
-def node_arguments(backend: BackendSettings, environment: EnvironmentSettings) -> list[str]:
-    """The command line of the dispatcher's process."""
+def node_arguments(
+    backend: BackendSettings, environment: EnvironmentSettings, others: Sequence[BackendSettings] = ()
+) -> list[str]:
+    """The command line of the dispatcher's process; the other backends stand in for this one when it fails."""
     command = ["--driver", backend.driver, "--options", as_json(backend.options), "--warm", str(backend.warm)]
     for name in PRELOAD if environment.preload is None else environment.preload:
         command += ["--preload", name]
     if backend.isolation is not None:
         command += ["--isolation", backend.isolation]
+    for other in others:
+        command += ["--failover", other.driver, "--failover-options", as_json(other.options)]
     command += ["--placement", settled(parse(backend.placement)).value]
     if environment.python is not None:
         command += ["--python", environment.python]

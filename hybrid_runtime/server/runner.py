@@ -73,7 +73,8 @@ class Runner:
         self._bell = bell
         self._signals = signals
         self._environment = (settings.environment, start.settings.environments[settings.environment])
-        self._dispatching = Dispatching(settings, self._environment[1])
+        others = [start.settings.backends[other] for other in settings.failover]
+        self._dispatching = Dispatching(settings, self._environment[1], others)
         self._desk = Desk(
             name,
             settings.jobs,

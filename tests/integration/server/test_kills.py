@@ -136,7 +136,6 @@ def ends_of(service: Service) -> dict[str, int]:
         ["server.runner"],
         ["node"],
         ["quantum.runtime"],
-        ["classical.forkserver"],
         ["supervisor"],
         ["server.api", "server.manager", "server.runner", "node", "quantum.runtime", "supervisor"],
     ],
