@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # For how long a process looks for its next message before it sleeps. Most optimizers think for less.
-PATIENCE_S = 0.0005
+PATIENCE_S = 0.002
 # Looking is chosen where it takes at most this share of the time that waking takes.
 _WORTH_IT = 0.8
 # With less processor time than this, looking would take it from the algorithm.
@@ -34,7 +34,7 @@ class Placement(StrEnum):
     """The choices; the value is what options and reports say."""
 
     AUTO = "auto"  # `spin` where this host gains by it and can afford it, else `free`
-    SPIN = "spin"  # anywhere; who waits looks for its message for half a millisecond before it sleeps
+    SPIN = "spin"  # anywhere; who waits looks for its message for two milliseconds before it sleeps
     SAME_CORE = "same-core"  # all on one core; who waits sleeps
     FREE = "free"  # anywhere; who waits sleeps
     SPREAD = "spread"  # each on a core of its own, as far as there are any; who waits sleeps

@@ -28,6 +28,7 @@ import msgspec
 
 from hybrid_runtime import LocalRuntime
 from hybrid_runtime.dispatcher.journal import Stepped, read
+from hybrid_runtime.dispatcher.tail import Tail
 from hybrid_runtime.errors import HybridRuntimeError
 from hybrid_runtime.job import JobResult
 from hybrid_runtime.local import Job
@@ -113,7 +114,9 @@ class Acknowledged:
 
 def journalled(journal: Path) -> list[int]:
     """The seeds of the circuits whose results a journal holds."""
-    return [item.seed for record in read(journal) if isinstance(record, Stepped) for item in _results(record.items)]
+    with Tail(journal) as tail:  # its job may be running
+        records = [record for _, _, record in tail.records()]
+    return [item.seed for record in records if isinstance(record, Stepped) for item in _results(record.items)]
 
 
 class Processes:
