@@ -1,7 +1,8 @@
 """The dispatcher's process: puts a fork server, a quantum runtime and the loop together.
 
 `python -m hybrid_runtime.node --fd N --root DIR --driver NAME --options JSON`; the client holds the other
-end of the descriptor, and everything ends when it closes.
+end of the descriptor, and everything ends when it closes. Exit code 75 says that workers were lost with their fork
+server: started anew, the dispatcher takes their jobs up from their journals.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import json
 import os
 import signal
+import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hybrid_runtime.dispatcher.loop import Dispatcher
+
+EXIT_WORKERS_LOST = os.EX_TEMPFAIL
 
 
 def main() -> None:
@@ -73,7 +77,10 @@ def main() -> None:
         placement.stay_on(cores.dispatcher)
         gc.freeze()  # what start-up made stays for good: the collector need not look at it again
         made = _dispatcher(arguments.trace, arguments.faults)
-        made(control, pool, quantum, patience_s=place.patience_s).run()
+        dispatcher = made(control, pool, quantum, patience_s=place.patience_s)
+        dispatcher.run()
+    if dispatcher.failed:
+        sys.exit(EXIT_WORKERS_LOST)
     # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
     # its client goes on with what is in the journals.
     remove_tree(str(arguments.root))

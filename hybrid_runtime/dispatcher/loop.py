@@ -50,7 +50,10 @@ MOST_PATIENCE_S = 3600.0
 
 
 class Dispatcher(Backends):
-    """Serves one backend. `run` returns when the client's end of the control channel closes.
+    """Serves one backend. `run` returns when the client's end of the control channel closes, or workers are lost.
+
+    Attributes:
+        failed: Whether `run` returned because the classical runtime was lost, and jobs with it.
 
     Args:
         control: Leads to the client.

@@ -77,6 +77,9 @@ class Upkeep(ABC):
         self._watched = Watch(self._epoll, self._handlers, patience_s)
         self._epoll.register(classical.fileno(), select.EPOLLIN)
         self._open = True
+        self.failed = False
+        # Whether any job has had a worker.
+        self._served = False
 
     def _new_backend(self, port: QuantumPort, timeout_s: float) -> Backend:
         return Backend(port, self._epoll, timeout_s)
@@ -163,6 +166,11 @@ class Upkeep(ABC):
     # ------------------------------------------------------------------ what is lost
 
     def _lose_classical(self, error: HybridRuntimeError) -> None:
+        if self._served and isinstance(error, ChannelClosed):
+            # Whoever started this process starts it anew, and its jobs go on from their journals.
+            self._open = False
+            self.failed = True
+            return
         if self._handlers.pop(self._classical.fileno(), None):
             self._epoll.unregister(self._classical.fileno())
         data = ErrorData(kind="InternalError", text=f"the classical runtime failed: {error}")
@@ -205,6 +213,7 @@ class Upkeep(ABC):
             worker.close()
             self._tell(Job.never_started(submit, as_data(error)))
             return
+        self._served = True
         self._jobs[job.job_id] = self._by_pid[worker.pid] = job
         self._handlers[link.fd] = lambda events: self._on_worker(job, events)
         self._reports.watch(job)

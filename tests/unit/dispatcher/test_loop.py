@@ -228,6 +228,10 @@ class Stage:
         except BaseException as error:  # noqa: BLE001 - told to the test
             self.failure = error
 
+    def wait_ended(self) -> None:
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
     def serve(self) -> None:
         self.answer(Serving(PROTOCOL_VERSION, BACKEND))
         assert self.told() == Open(BACKEND)
@@ -681,18 +685,22 @@ def test_a_worker_that_could_not_be_started_fails_one_job_only(stage):
     assert complete(stage, running, "running").state == "completed"
 
 
-def test_all_jobs_end_with_the_classical_runtime(stage):
+def test_a_dispatcher_that_loses_its_workers_with_their_classical_runtime_ends(stage):
     stage.start("running")
+    stage.pool.tell(ChannelClosed("the fork server is gone"))
+    stage.wait_ended()
+    assert stage.dispatcher.failed
+
+
+def test_no_job_can_be_run_where_the_classical_runtime_never_served(stage):
     stage.submit("waiting")
     stage.pool.tell(ChannelClosed("the fork server is gone"))
     assert isinstance(stage.told(Unavailable), Unavailable)
-    endeds = {ended.job_id: ended for ended in (stage.told(Ended), stage.told(Ended))}
-    assert set(endeds) == {"running", "waiting"}
-    for ended in endeds.values():
-        assert (ended.state, ended.error.family) == ("failed", "InternalError")
-        assert "the fork server is gone" in ended.error.text
     stage.submit("later")
-    assert stage.told(Ended).job_id == "later"
+    for name in ("waiting", "later"):
+        ended = stage.told(Ended)
+        assert (ended.job_id, ended.state, ended.error.family) == (name, "failed", "InternalError")
+        assert "the fork server is gone" in ended.error.text
 
 
 def test_a_classical_runtime_that_is_gone_may_be_noticed_when_a_worker_is_wanted(stage):
