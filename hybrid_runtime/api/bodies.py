@@ -44,7 +44,7 @@ class JobRequest(jobs.JobRequest):
     language: _Name | None = None
     project: _Name | None = None
     name: _Text = ""
-    shots: _Count = 1024
+    shots: _Count | None = 1024
     seed: Annotated[int, Field(strict=True, ge=0, le=MOST)] | None = None
     environment: _Name | None = None
     start_after: _Time | None = None

@@ -32,7 +32,7 @@ class SharedOptions(TypedDict, total=False):
     """What a job is given besides its algorithm, backend and parameters.
 
     Attributes:
-        shots: Shots of circuits that name none.
+        shots: Shots of circuits that name none; None for exact results.
         seed: Makes the run repeatable; drawn at random when left out, and told in the result.
         limits: When to stop.
         priority: `low`, `normal` or `high`.
@@ -147,9 +147,8 @@ def _checked(options: SharedOptions) -> dict[str, Any]:
     unknown = set(options) - set(known)
     if unknown:
         raise InvalidInput(f"{min(unknown)!r} is no option of a job; there are {', '.join(known)}")
-    if options.get("shots", MAX_SHOTS) is None:
-        raise InvalidInput("a job on a server has shots; circuits that are to be exact say so themselves")
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    # None leaves an option out, except that of shots: it asks for exact results.
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None or name == "shots"}
     if "parameters" in given:
         given["parameters"] = json_parameters(given["parameters"])
     if "limits" in given:
@@ -157,7 +156,7 @@ def _checked(options: SharedOptions) -> dict[str, Any]:
     if "priority" in given:
         given["priority"] = choice(Priority, given["priority"], "priority")
     for name, least, most in (("shots", 1, MAX_SHOTS), ("seed", 0, MAX_SEED)):
-        if name in given:
+        if given.get(name) is not None:
             given[name] = whole(name, given[name], least, most)
     return given
 

@@ -36,7 +36,7 @@ class Claimed:
     parameters: dict[str, Any]
     limits: dict[str, Any]
     seed: int
-    shots: int
+    shots: int | None
     keep_requests: bool
     attempts: int
     resume: bool

@@ -45,7 +45,8 @@ def check_request(request: JobRequest) -> None:
     if request.project is not None:
         checks.name("project", request.project)
     checks.plain("parameters", request.parameters)
-    _check_whole("shots", request.shots, 1, MAX_SHOTS)
+    if request.shots is not None:
+        _check_whole("shots", request.shots, 1, MAX_SHOTS)
     if request.seed is not None:
         _check_whole("seed", request.seed, 0, checks.LARGEST)
     checked_limits(request.limits)

@@ -74,6 +74,21 @@ class Json(sa.types.TypeDecorator[Any]):
         return None if value is None else msgspec.json.decode(value)
 
 
+class Shots(sa.types.TypeDecorator[int]):
+    """A number of shots, or None for exact results, which is kept as 0."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> int:
+        """The shots as the database takes them."""
+        return value or 0
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> int | None:
+        """The shots again."""
+        return value or None
+
+
 def _text(name: str, **options: Any) -> sa.Column[str]:
     return sa.Column(name, Text, nullable=options.pop("nullable", False), **options)
 
@@ -203,7 +218,7 @@ jobs = sa.Table(
     _text("state"),
     sa.Column("rank", sa.SmallInteger, nullable=False),  # of the priority class; the lowest is served first
     _count("seed"),
-    _count("shots"),
+    sa.Column("shots", Shots, nullable=False),
     _text("environment", nullable=True),
     _text("bundle", nullable=True, index=True),
     _text("algorithm", nullable=True),

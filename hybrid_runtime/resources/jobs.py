@@ -34,7 +34,7 @@ class JobRequest:
         algorithm: `NAME` or `NAME@VERSION` of the project.
         circuit: Text of a circuit: a pure quantum job.
         language: Language of the circuit; told from its text when None.
-        shots: Shots of circuits that name none.
+        shots: Shots of circuits that name none; None for exact results.
         seed: Drawn at random when None.
         limits: As `Limits` has them, by name: `{"steps": 200, "wall_s": 60.0}`.
         start_after: The job is `planned` until then.
@@ -48,7 +48,7 @@ class JobRequest:
     project: str | None = None
     name: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
-    shots: int = 1024
+    shots: int | None = 1024
     seed: int | None = None
     limits: dict[str, Any] = field(default_factory=dict)
     priority: Priority = Priority.NORMAL
@@ -92,6 +92,7 @@ class Job:
     """A job as it stands.
 
     Attributes:
+        shots: Shots of circuits that name none; None for exact results.
         position: Its place among the queued jobs of its backend, from 1; None unless it is queued.
         waiting_for: Why it is not running, when it is planned, queued or paused.
         attempts: How often it was handed to a dispatcher; more than 1 after something was restarted.
@@ -106,7 +107,7 @@ class Job:
     state: JobState
     priority: Priority
     seed: int
-    shots: int
+    shots: int | None
     limits: dict[str, Any]
     environment: str | None
     bundle: str | None

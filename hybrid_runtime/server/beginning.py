@@ -20,6 +20,7 @@ from hybrid_runtime.server import one_circuit
 from hybrid_runtime.server.folder import write_whole
 from hybrid_runtime.server.results import Kept
 from hybrid_runtime.server.settings import LimitsSettings, bounded
+from hybrid_runtime.submission import EXACT
 from hybrid_runtime.values import encode_value
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Beginning:
             content = self._bundle(claimed.bundle)
         if not (folder / "bundle.bin").exists():
             write_whole(folder / "bundle.bin", content)
+        shots = EXACT if claimed.shots is None else claimed.shots
         limits = bounded(claimed.limits, self._limits)
         if limits.wall_s is not None:
             limits = replace(limits, wall_s=_wall_left(folder, limits.wall_s))
@@ -89,7 +91,7 @@ class Beginning:
                 content_hash(content),
                 environment_here(),
                 claimed.seed,
-                claimed.shots,
+                shots,
                 limits,
                 given,
                 backend,
@@ -100,7 +102,7 @@ class Beginning:
             bundle=content,
             parameters=given,
             seed=claimed.seed,
-            shots=claimed.shots,
+            shots=shots,
             limits=limits,
             journal=str(journal),
             fsync=self._fsync,

@@ -12,11 +12,12 @@ from hybrid_runtime import Circuit, Context, hybrid
 
 @hybrid
 def one_circuit(context: Context) -> dict[str, Any]:
-    """Run the circuit; its counts and what they were measured with."""
+    """Run the circuit; its counts, its probabilities and what they were measured with."""
     text, language = context.parameters["circuit"], context.parameters["language"]
     result = context.run(Circuit(text, language=language))
     return {
         "counts": result.counts,
+        "probabilities": result.probabilities,
         "shots_requested": result.shots_requested,
         "shots_done": result.shots_done,
         "duration_s": result.duration_s,

@@ -177,6 +177,14 @@ def test_a_circuit_is_a_job(user):
     assert user("status", "last", "--json").told["kind"] == "quantum"
 
 
+def test_a_job_is_exact_where_that_is_asked_for(user):
+    user.file("bell.cq", BELL)
+    ran = user("upload", "bell.cq", "--shots", "exact", "--wait", "--json")
+    assert (ran.code, ran.told["shots"]) == (0, 0)
+    assert sum(ran.told["result"]["probabilities"].values()) == pytest.approx(1.0)
+    assert user("status", "last", "--json").told["shots"] is None
+
+
 def test_data_and_defaults_that_a_file_declares_go_with_it(user):
     table = ["[tool.hybrid-runtime]", "include = ['data.txt']", "parameters = {layers = 4}", "limits = {steps = 2}"]
     block = "\n".join(["# /// script", *(f"# {line}" for line in table), "# ///"])

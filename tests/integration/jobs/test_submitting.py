@@ -35,6 +35,15 @@ def test_a_job_is_as_it_was_asked_for(world):
     assert (claimed.parameters, claimed.limits, claimed.resume) == ({"x": [1, None]}, job.limits, False)
 
 
+def test_a_job_and_its_fork_are_exact_where_that_was_asked_for(world):
+    job = world.submit(bundle=world.bundle(), shots=None)
+    assert job.shots is None
+    assert world.store.jobs.get(world.ann, job.id) == job
+    assert world.run().shots is None
+    fork = world.store.jobs.fork(world.ann, job.id, ForkRequest(step=0))
+    assert (fork.shots, world.claim().shots) == (None, None)
+
+
 def test_what_is_not_there_is_refused_and_leaves_nothing(world):
     for request, error in (
         ({"backend": "qpu"}, BackendUnknown),

@@ -168,6 +168,15 @@ def test_a_single_circuit_gives_its_counts(service):
     assert sum(result["result"]["counts"].values()) == 200
 
 
+def test_a_job_without_shots_gives_exact_probabilities(service):
+    job_id = service.submit("emulator", circuit=BELL_STATE, shots=None)
+    result = service.result(job_id)
+    assert (result["state"], result["steps"], result["shots"]) == ("completed", 1, 0)
+    assert result["result"]["probabilities"] == pytest.approx({"00": 0.5, "11": 0.5})
+    assert result["result"]["counts"] == {}
+    assert service.get(f"/v1/jobs/{job_id}")["shots"] is None
+
+
 @pytest.mark.parametrize(
     "circuit",
     ["version 3.0\nqubit[1] q\nRx(1/0) q[0]\n", "version 3.0\nnonsense", "version 3.0\nqubit[90] q\n"],

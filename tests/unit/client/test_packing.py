@@ -29,6 +29,11 @@ def test_a_file_becomes_a_bundle_named_by_its_content(file):
     assert (packed.request.backend, packed.request.shots) == ("qulacs", 10)
 
 
+def test_no_shots_ask_for_exact_results_and_shots_left_out_for_the_usual_ones(file):
+    assert pack(str(file), "qulacs", {"shots": None}).request.shots is None
+    assert pack(str(file), "qulacs", {"seed": None}).request.shots == 1024
+
+
 def test_the_same_file_always_has_the_same_name(file):
     assert pack(str(file), "a", {}).request.bundle == pack(file, "b", {"seed": 1}).request.bundle
 
@@ -118,7 +123,6 @@ def test_a_number_that_json_lacks_is_refused_with_its_place(given, place):
         ({"parameters": [1]}, "as a dictionary"),
         ({"parameters": {"f": print}}, "cannot be sent"),
         ({"shots": 0}, "shots is a whole number from 1"),
-        ({"shots": None}, "circuits that are to be exact say so themselves"),
         ({"seed": 1.5}, "seed is a whole number from 0"),
         ({"limits": {"step": 3}}, "limits have the names steps"),
         ({"limits": {"steps": -1}}, "steps"),

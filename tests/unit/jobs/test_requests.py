@@ -16,7 +16,9 @@ GOOD = JobRequest(backend="emulator", circuit="version 3.0\nqubit q")
 def test_a_request_in_order_passes():
     check_request(GOOD)
     check_request(JobRequest(backend="b", bundle="0" * 64, parameters={"x": [1, 2.5, None]}, limits={"steps": 3}))
-    check_request(replace(GOOD, limits={"plateau": ["energy", 1e-3, 5], "wall_s": 60}, start_after=0.0, seed=0))
+    check_request(
+        replace(GOOD, limits={"plateau": ["energy", 1e-3, 5], "wall_s": 60}, start_after=0.0, seed=0, shots=None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,8 @@ def test_the_same_request_has_the_same_digest_and_another_one_another():
     turned = [replace(GOOD, parameters={"a": 1, "b": 2}), replace(GOOD, parameters={"b": 2, "a": 1})]
     assert digest(turned[:1], False) == digest(turned[1:], False)
     others = [digest([GOOD], True), digest([GOOD, GOOD], True), digest([replace(GOOD, shots=7)], False)]
-    assert len({digest([GOOD], False), *others}) == 4
+    others.append(digest([replace(GOOD, shots=None)], False))
+    assert len({digest([GOOD], False), *others}) == 5
 
 
 def test_names_of_jobs_differ_within_one_moment_and_sort_by_time():
