@@ -324,29 +324,33 @@ class Worker:
         programs: dict[int, Program] = {}
         default_shots = self._context.shots
         last: tuple[int, int, bool] | None = None
-        rows: list[bytes] = []
+        values: list[bytes] = []
         settings: Settings | None = None
         shots, raw = 0, False
-        for index, circuit in enumerate(circuits):
+        index = rows = 0
+        while index < len(circuits):
+            circuit = circuits[index]
             try:
-                compiled = self._compiler.compile(circuit)
+                compiled, count = self._compiler.compile_rows(circuits, index)
                 if circuit.settings is not settings:
                     settings = circuit.settings
                     shots, raw = _shots(settings.shots_asked(default_shots)), settings.raw
             except CircuitRejected as error:
                 raise located(error, circuit, index if len(circuits) > 1 else None, self._folder / "bundle") from None
+            index += count
             if compiled.key not in self._sent and compiled.key not in programs:
                 programs[compiled.key] = compiled.program
                 if len(programs) > MAX_PROGRAMS_PER_STEP:
                     raise CircuitRejected(f"a step has at most {MAX_PROGRAMS_PER_STEP} different circuits: split it")
             if last == (compiled.key, shots, raw):
-                rows.append(compiled.values)
+                values.append(compiled.values)
+                rows += count
                 continue
             if last is not None:
-                calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows), last[2]))
-            last, rows = (compiled.key, shots, raw), [compiled.values]
+                calls.append(CircuitCall(last[0], last[1], rows, b"".join(values), last[2]))
+            last, values, rows = (compiled.key, shots, raw), [compiled.values], count
         assert last is not None
-        calls.append(CircuitCall(last[0], last[1], len(rows), b"".join(rows) if len(rows) > 1 else rows[0], last[2]))
+        calls.append(CircuitCall(last[0], last[1], rows, b"".join(values) if len(values) > 1 else values[0], last[2]))
         return calls, programs
 
     def _results(self, answer: ReceivedResults, circuits: list[Circuit]) -> list[QuantumResult]:

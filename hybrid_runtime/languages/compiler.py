@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
+from contextlib import suppress
+from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -180,6 +182,45 @@ class Compiler:
             return self._parse_safely(circuit)
         self._hits += 1
         return compiled
+
+    def compile_rows(self, circuits: Sequence[Circuit], first: int) -> tuple[Compiled, int]:
+        """The circuit at `first` and those after it that `bind` made of the same one, as rows of one program.
+
+        Returns:
+            The program, with the values of row after row, and how many circuits these are: the rest may go on with
+            another program, or begin with a circuit that is refused.
+
+        Raises:
+            CircuitRejected: as `compile` does, for the circuit at `first`.
+        """
+        compiled = self.compile(circuits[first])
+        if first + 1 == len(circuits):
+            return compiled, 1
+        template, settings = circuits[first].template, circuits[first].settings
+        plan = self._by_template.get(template)
+        if plan is None or plan.choose is not None:
+            return compiled, 1
+        ready = plan.ready.get(plan.choice((), settings.observable))
+        if ready is None or ready.key != compiled.key:
+            return compiled, 1
+        line_up, fill, pack = plan.layout.line_up, ready.fill, ready.pack
+        rows = [compiled.values]
+        # A row that does not fit is left to the next call, which says why.
+        with suppress(*_BINDING_FAILED):
+            for circuit in islice(circuits, first + 1, None):
+                if circuit.template is not template or circuit.settings is not settings:
+                    break
+                numbers = line_up([], circuit.parameters)
+                if not isfinite(sum(numbers)):
+                    break
+                values: Sequence[Any] = numbers
+                if fill is not None:
+                    values = fill(numbers)
+                    if not isfinite(sum(values)):
+                        break
+                rows.append(pack(*values))
+        self._hits += len(rows) - 1
+        return Compiled(ready.key, ready.program, b"".join(rows)), len(rows)
 
     def _known(self, circuit: Circuit) -> tuple[_Plan | None, list[str]]:
         """The plan for this text, if there is one, and its open numerals."""

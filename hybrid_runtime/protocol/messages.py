@@ -15,6 +15,8 @@ is a `ProtocolError`. `docs/reference/protocol.md` describes the exchange messag
 
 from __future__ import annotations
 
+import sys
+from array import array
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -325,6 +327,9 @@ def decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes | memoryview) -> A
 
 
 _MASK = (1 << 64) - 1
+# Fewer seeds than this are derived sooner one by one.
+_MANY_SEEDS = 16
+_SWAP = sys.byteorder == "big"
 
 
 def derive_seed(seed: int, index: int) -> int:
@@ -333,3 +338,27 @@ def derive_seed(seed: int, index: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return (z ^ (z >> 31)) & 0x7FFFFFFF
+
+
+def derive_seeds(seed: int, first: int, rows: int) -> list[int]:
+    """`derive_seed` of so many rows from `first`.
+
+    Many are derived together, in one long number that has 128 bits for each: a product of two numbers of 64 bits has
+    room there, and what a shift brings from a neighbour falls into the upper half, which is then cleared.
+    """
+    if rows < _MANY_SEEDS:
+        return [derive_seed(seed, row) for row in range(first, first + rows)]
+    ones = int.from_bytes((b"\1" + bytes(15)) * rows, "little")
+    mask = ones * _MASK
+    lanes = array("Q", bytes(16 * rows))
+    lanes[::2] = array("Q", range(first + 1, first + rows + 1))
+    if _SWAP:
+        lanes.byteswap()
+    z = (int.from_bytes(lanes, "little") * 0x9E3779B97F4A7C15 + ones * (seed & _MASK)) & mask
+    z = ((z ^ (z >> 30 & mask)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27 & mask)) * 0x94D049BB133111EB) & mask
+    z = (z ^ (z >> 31)) & (ones * 0x7FFFFFFF)
+    lanes = array("Q", z.to_bytes(16 * rows, "little"))
+    if _SWAP:
+        lanes.byteswap()
+    return lanes[::2].tolist()

@@ -40,7 +40,7 @@ from hybrid_runtime.protocol.messages import (
     ToQuantum,
     decode,
     decoder,
-    derive_seed,
+    derive_seeds,
     encode,
 )
 from hybrid_runtime.protocol.results import check_table, rows_of
@@ -208,7 +208,7 @@ class _Service:
             except CircuitRejected as error:
                 raise CircuitRejected(f"circuit {index}: {error}") from None
             end = index + call.rows
-            seeds = [derive_seed(request.seed, row) for row in range(index, end)]
+            seeds = derive_seeds(request.seed, index, call.rows)
             batches.append(Batch(handle, call.shots, seeds, values, call.raw, deadline))
             index = end
         return batches

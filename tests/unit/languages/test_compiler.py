@@ -47,6 +47,53 @@ def test_values_are_little_endian_floats_one_a_slot(compiler):
     assert compiled.program.operations[2] == Operation("Rz", (1,), (1,))
 
 
+def rows_of(compiler, circuits):
+    """All circuits compiled as rows: the program's key, the values and how many circuits, of each call."""
+    found, first = [], 0
+    while first < len(circuits):
+        compiled, rows = compiler.compile_rows(circuits, first)
+        found.append((compiled.key, compiled.values, rows))
+        first += rows
+    return found
+
+
+def test_rows_of_one_template_have_the_values_of_each_alone(compiler):
+    template = Circuit(ANSATZ, parameters=["t", "u"])
+    circuits = [template.bind(t=0.1 * row, u=1.0) for row in range(100)]
+    values = b"".join(Compiler().compile(circuit).values for circuit in circuits)
+    assert rows_of(compiler, circuits) == [(0, values, 100)]
+    assert compiler.statistics() == (1, 99, 1)
+
+
+def test_rows_end_where_another_template_or_other_settings_begin(compiler):
+    one, other = Circuit(ANSATZ, parameters=["t", "u"]), Circuit(ANSATZ + "wait(1) q[0]", parameters=["t", "u"])
+    fewer = one.with_shots(7)
+    circuits = [template.bind(t=0.5, u=1.0) for template in (one, one, other, fewer, fewer, one)]
+    assert [(key, rows) for key, _, rows in rows_of(compiler, circuits)] == [(0, 2), (1, 1), (0, 2), (0, 1)]
+
+
+def test_rows_whose_numbers_choose_the_program_are_compiled_one_by_one(compiler):
+    template = Circuit(HEADER + "X q[{k}]\nb = measure q", parameters=["k"])
+    circuits = [template.bind(k=row % 2) for row in range(4)]
+    assert [(key, rows) for key, _, rows in rows_of(compiler, circuits)] == [(0, 1), (1, 1), (0, 1), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"t": None}, {"t": float("nan")}, {"t": [0.1]}, {"u": float("inf")}, {"t": 1e308, "u": 1e308}]
+)
+def test_rows_end_before_one_that_is_refused_which_is_then_named(compiler, wrong):
+    template = Circuit(ANSATZ, parameters=["t", "u"])
+    good = template.bind(t=0.5, u=1.0)
+    circuits = [good, good, good.bind(**wrong), good]
+    assert compiler.compile_rows(circuits, 0)[1] == 2
+    with pytest.raises(CircuitRejected) as alone:
+        Compiler().compile(circuits[2])
+    with pytest.raises(CircuitRejected) as among:
+        compiler.compile_rows(circuits, 2)
+    assert str(among.value) == str(alone.value)
+    assert compiler.compile_rows(circuits, 3)[1] == 1
+
+
 def test_a_parameter_used_twice_is_one_slot(compiler, values):
     text = HEADER + "Rx({t}) q[0]\nRx({t}) q[1]\nRx({s[1]}) q[0]\nRx({s[0]}) q[1]\nRx({s[1]}) q\nb = measure q"
     compiled = compiler.compile(Circuit(text, parameters={"t": 0.5, "s": [1.0, 2.0]}))

@@ -28,6 +28,7 @@ from hybrid_runtime.protocol.messages import (
     decode,
     decoder,
     derive_seed,
+    derive_seeds,
     encode,
 )
 
@@ -95,6 +96,11 @@ def test_derived_seeds_are_31_bits_and_repeatable(seed, index):
     derived = derive_seed(seed, index)
     assert 0 <= derived < 1 << 31
     assert derive_seed(seed, index) == derived
+
+
+@given(st.integers(0, (1 << 64) - 1), st.integers(0, 100_000), st.integers(1, 100))
+def test_seeds_derived_together_are_those_derived_alone(seed, first, rows):
+    assert derive_seeds(seed, first, rows) == [derive_seed(seed, first + row) for row in range(rows)]
 
 
 def test_derived_seeds_differ():
