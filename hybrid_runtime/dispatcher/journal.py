@@ -38,6 +38,8 @@ _MARK_BYTES = struct.pack("<H", MARK)
 _FIRST_SPACE = 256 * 1024
 _MOST_SPACE = 16 * 1024 * 1024
 MAX_RECORD_BYTES = 128 * 1024 * 1024
+# Read at once.
+_WINDOW = 4 * 1024 * 1024
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
@@ -138,9 +140,7 @@ class Over(_Record, tag="over", frozen=True):
     error: ErrorData | None
 
 
-Record: TypeAlias = (
-    Began | Defined | Stepped | Turned | Noted | Drawn | Moved | Branched | Forked | Resumed | Steered | Over
-)
+Record: TypeAlias = Began | Defined | Stepped | Turned | Noted | Drawn | Moved | Branched | Forked | Resumed | Steered | Over
 
 
 class Fsync(StrEnum):
@@ -281,15 +281,13 @@ def read(path: Path, until: int | None = None) -> Iterator[Record]:
     Raises:
         JournalError: it is not a journal, or is corrupt before its end; the text gives the offset.
     """
-    with _Content(path) as content:
-        for start, end in _frames(content, path):
-            if until is not None and end > until:
-                return
-            try:
-                # A copy: what is decoded may refer to its bytes for longer than the file is mapped.
-                yield _decoder.decode(bytes(content[start:end]))
-            except msgspec.DecodeError as error:
-                raise JournalError(f"{path} is corrupt at offset {start}: {error}") from error
+    for start, payload in _frames(path):
+        if until is not None and start + len(payload) > until:
+            return
+        try:
+            yield _decoder.decode(payload)
+        except msgspec.DecodeError as error:
+            raise JournalError(f"{path} is corrupt at offset {start}: {error}") from error
 
 
 def valid_end(path: Path) -> int:
@@ -298,65 +296,68 @@ def valid_end(path: Path) -> int:
     Raises:
         JournalError: as `read`.
     """
-    with _Content(path) as content:
-        end = len(HEADER) if len(content) >= len(HEADER) else 0
-        for _, at in _frames(content, path):
-            end = at
-        return end
+    end = len(HEADER) if _size(path) >= len(HEADER) else 0
+    for start, payload in _frames(path):
+        end = start + len(payload)
+    return end
 
 
-class _Content:
-    """The content of a journal, mapped while this is entered."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                self.map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else None
-        except OSError as error:
-            raise JournalError(f"{path} cannot be read: {error.strerror}") from error
-
-    def __enter__(self) -> memoryview:
-        self.view = memoryview(self.map if self.map is not None else b"")
-        return self.view
-
-    def __exit__(self, *_: object) -> None:
-        self.view.release()
-        if self.map is not None:
-            self.map.close()
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _frames(content: memoryview, path: Path) -> Iterator[tuple[int, int]]:
-    """Start and end of each payload, up to the end or a torn tail."""
-    size = len(content)
-    if bytes(content[: len(HEADER)]) != HEADER[: min(size, len(HEADER))]:
-        head = bytes(content[:8])
-        if head[:7] == HEADER[:7]:
+def _frames(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Where each payload starts, and the payload, up to the end or a torn tail.
+
+    The file is read and not mapped: its writer may give back space while it is read, and to look at a page that is gone
+    ends the process.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield from _frames_of(file.fileno(), path)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _frames_of(fd: int, path: Path) -> Iterator[tuple[int, bytes]]:
+    base, window = 0, os.pread(fd, _WINDOW, 0)
+    head = window[: len(HEADER)]
+    if head != HEADER[: len(head)]:
+        if len(head) == len(HEADER) and head[:7] == HEADER[:7]:
             raise JournalError(f"{path} is a journal of version {head[7]}; this release reads {JOURNAL_VERSION}")
         raise JournalError(f"{path} is not a journal")
     at = len(HEADER)
-    while at + FRAME.size <= size:
-        mark, length, crc = FRAME.unpack_from(content, at)
+    while True:
+        if at + FRAME.size > base + len(window):
+            base, window = at, os.pread(fd, _WINDOW, at)
+            if len(window) < FRAME.size:
+                return
+        mark, length, crc = FRAME.unpack_from(window, at - base)
         start = at + FRAME.size
-        end = start + length
-        if mark != MARK or end > size or _crc32(content[start:end]) != crc:
-            if _record_after(content, at + 1):
+        whole = mark == MARK and 0 < length <= MAX_RECORD_BYTES
+        if whole and start + length > base + len(window):
+            base, window = at, os.pread(fd, max(_WINDOW, FRAME.size + length), at)
+        payload = window[start - base : start - base + length] if whole else b""
+        if not whole or len(payload) < length or _crc32(payload) != crc:
+            if _record_in(os.pread(fd, max(0, os.fstat(fd).st_size - at - 1), at + 1)):
                 raise JournalError(f"{path} is corrupt at offset {at}: restore it from a copy")
             return
-        yield start, end
-        at = end
+        yield start, payload
+        at = start + length
 
 
-def _record_after(content: memoryview, at: int) -> bool:
-    """Whether a whole record stands anywhere at or after this offset: then what is before it is no torn tail."""
-    data = content.obj
-    size = len(content)
+def _record_in(data: bytes) -> bool:
+    """Whether a whole record stands anywhere in this: then what is before it is no torn tail."""
+    at = 0
     while True:
-        at = data.find(_MARK_BYTES, at)  # type: ignore[attr-defined]
-        if at < 0 or at + FRAME.size > size:
+        at = data.find(_MARK_BYTES, at)
+        if at < 0 or at + FRAME.size > len(data):
             return False
-        _, length, crc = FRAME.unpack_from(content, at)
+        _, length, crc = FRAME.unpack_from(data, at)
         start = at + FRAME.size
-        if 0 < length <= size - start and _crc32(content[start : start + length]) == crc:
+        if 0 < length <= len(data) - start and _crc32(data[start : start + length]) == crc:
             return True
         at += 1

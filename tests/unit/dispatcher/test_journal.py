@@ -82,6 +82,16 @@ def test_records_can_be_read_while_it_is_open(tmp_path):
     journal.close()
 
 
+def test_its_writer_may_give_back_space_while_it_is_read(tmp_path):
+    # A page that was given back must not be looked at: the kernel would end this process.
+    journal = Journal(tmp_path / "open", Fsync.NEVER)
+    journal.append(RECORDS[0])
+    records = read(tmp_path / "open")
+    assert next(records) == RECORDS[0]
+    journal.close()
+    assert list(records) == []
+
+
 def test_cut_at_any_byte_the_whole_records_remain_and_can_be_continued(path):
     content = path.read_bytes()
     whole = ends(path)
