@@ -121,6 +121,7 @@ class LocalRuntime:
         job_id: str | None = None,
         journal: str | Path | None = None,
         fsync: str = "group",
+        keep_requests: bool = True,
     ) -> Job:
         """Give the runtime a job; returns at once.
 
@@ -136,6 +137,7 @@ class LocalRuntime:
                 runtime keeps one for itself as long as the job lasts, so that the job outlives the loss of any process
                 but this one.
             fsync: When the journal is forced to the disk: at every `step`, for a `group` of steps, or `never`.
+            keep_requests: Whether the journal holds what was asked for, or only a hash of it.
 
         Raises:
             InvalidInput: one of these cannot be used.
@@ -148,23 +150,26 @@ class LocalRuntime:
             job_id=job_id or submit.job_id,
             journal=str(place),
             fsync=checked_fsync(fsync) if journal else "never",
+            keep_requests=keep_requests,
             private=not journal,
         )
         return self._begin(submit)
 
-    def resume(self, algorithm: Any, journal: str | Path, *, fsync: str = "group") -> Job:
+    def resume(self, algorithm: Any, journal: str | Path, *, fsync: str = "group", on_divergence: str = "fail") -> Job:
         """Take up the job of this journal after its last step; parameters, shots, seed and limits are those it had.
 
         Args:
             algorithm: As for `submit`; it must do the same again up to there.
             journal: The file.
             fsync: As for `submit`.
+            on_divergence: What to do when it asks for something else than is recorded: `fail`, or `live`: let it go its
+                own way from there; what is recorded beyond does not count any more.
 
         Raises:
             JournalError: the journal cannot be used, its job is still running, or has completed.
         """
         self._check_open()
-        return self._begin(resumed_job(algorithm, Path(journal), fsync))
+        return self._begin(resumed_job(algorithm, Path(journal), fsync, on_divergence))
 
     def _begin(self, submit: Submit) -> Job:
         if submit.job_id in self._jobs:

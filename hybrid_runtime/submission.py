@@ -53,12 +53,13 @@ def new_job(
     return Submit(new_job_id(), encode_bundle(bundle), given, seed, shots, merged_limits(bundle.limits, limits))
 
 
-def resumed_job(algorithm: Any, journal: Path, fsync: str = Fsync.GROUP) -> Submit:
+def resumed_job(algorithm: Any, journal: Path, fsync: str = Fsync.GROUP, on_divergence: str = "fail") -> Submit:
     """The job of a journal, to be taken up after its last step; everything but the algorithm is as it was.
 
     Raises:
         JournalError: the journal cannot be read, its job is still running, or there is nothing left to do.
     """
+    fsync, on_divergence = checked_fsync(fsync), checked_divergence(on_divergence)
     if not journal.is_file():
         raise JournalError(f"there is no journal {journal}: nothing can be resumed from it")
     wait_until_free(journal, _PATIENCE_S)
@@ -75,9 +76,21 @@ def resumed_job(algorithm: Any, journal: Path, fsync: str = Fsync.GROUP) -> Subm
         began.shots,
         began.limits,
         str(journal.absolute()),
-        checked_fsync(fsync),
+        fsync,
         "asked",
+        on_divergence,
     )
+
+
+def checked_divergence(on_divergence: str) -> str:
+    """The value of an option that says what becomes of a job that goes another way than before.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if on_divergence not in ("fail", "live"):
+        raise InvalidInput(f"on_divergence is fail or live, not {on_divergence!r:.40}")
+    return on_divergence
 
 
 def checked_fsync(fsync: str) -> str:

@@ -15,6 +15,7 @@ from hybrid_runtime.cli.circuit_texts import CircuitText, circuit_texts
 from hybrid_runtime.cli.findings import Finding
 from hybrid_runtime.cli.lint_algorithms import check_algorithms
 from hybrid_runtime.cli.lint_circuits import check_circuits
+from hybrid_runtime.cli.lint_draws import check_draws
 from hybrid_runtime.cli.lint_imports import check_imports
 from hybrid_runtime.cli.sources import Project
 from hybrid_runtime.errors import BundleError
@@ -104,6 +105,7 @@ def _findings(
 ) -> Iterator[Finding]:
     yield from check_algorithms(algorithms, project.entry, name)
     yield from check_imports(project, there)
+    yield from check_draws(project)
     yield from check_circuits(texts)
 
 

@@ -7,7 +7,7 @@ turns out wrong costs a restart and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ _ISOLATION = ("--isolation",)
 _PLACEMENT = ("--placement",)
 _NO_JOB = ("--help", "-h")
 # Options that decide about the runtime's processes and are not guessed.
-_NOT_GUESSED = ("--keys", "--backend-option", "--trace")
+_NOT_GUESSED = ("--keys", "--backend-option", "--failover", "--trace")
 
 
 class _Wanted(NamedTuple):
@@ -66,12 +66,13 @@ class HeadStart:
         isolation: str | None = None,
         placement: str = Placement.AUTO,
         trace: Path | None = None,
+        failover: Sequence[str] = (),
     ) -> LocalRuntime:
         """The runtime for this bundle; whoever takes it closes it."""
         wanted = _Wanted(backend, isolation, placement, preload_of(bundle))
-        if self._client is None or wanted != self._wanted or options or trace:
+        if self._client is None or wanted != self._wanted or options or trace or failover:
             self.close()
-            return _start(wanted, options, trace=trace)
+            return _start(wanted, options, trace=trace, failover=failover)
         client, self._client = self._client, None
         return client
 
@@ -82,10 +83,17 @@ class HeadStart:
             self._client = None
 
 
-def _start(wanted: _Wanted, options: Mapping[str, Any] | None = None, *, trace: Path | None = None) -> LocalRuntime:
+def _start(
+    wanted: _Wanted,
+    options: Mapping[str, Any] | None = None,
+    *,
+    trace: Path | None = None,
+    failover: Sequence[str] = (),
+) -> LocalRuntime:
     return LocalRuntime(
         wanted.backend,
         options=options,
+        failover=failover,
         preload=wanted.preload,
         isolation=wanted.isolation,
         placement=wanted.placement,

@@ -88,6 +88,18 @@ Resume = Annotated[
     str | None,
     typer.Option("--resume", metavar="JOB", help="Go on with JOB, which --out DIR kept, after its last step."),
 ]
+OnDivergence = Annotated[
+    str,
+    typer.Option(
+        "--on-divergence",
+        metavar="HOW",
+        help="With --resume, when the algorithm asks for something else than is recorded: fail, or go live from there.",
+    ),
+]
+Failover = Annotated[
+    list[str] | None,
+    typer.Option("--failover", metavar="NAME", help="A backend to go on at when the one before fails; in this order."),
+]
 Fsync = Annotated[
     str,
     typer.Option("--fsync", metavar="WHEN", help="When the journal is forced to the disk: step, group or never."),
@@ -166,6 +178,7 @@ __all__ = [
     "Backend",
     "BackendOption",
     "Debug",
+    "Failover",
     "Fsync",
     "Include",
     "Isolation",
@@ -173,6 +186,7 @@ __all__ = [
     "Json",
     "Keys",
     "Limit",
+    "OnDivergence",
     "Out",
     "Param",
     "Placed",

@@ -17,12 +17,14 @@ from hybrid_runtime.cli.options import (
     Backend,
     BackendOption,
     Debug,
+    Failover,
     Fsync,
     Isolation,
     JobOptions,
     Json,
     Keys,
     Limit,
+    OnDivergence,
     Out,
     Param,
     Placed,
@@ -51,6 +53,7 @@ def run(
     backend: Backend = DEFAULT_BACKEND,
     keys: Keys = None,
     backend_option: BackendOption = None,
+    failover: Failover = None,
     shots: Shots = DEFAULT_SHOTS,
     seed: Seed = None,
     limit: Limit = None,
@@ -59,6 +62,7 @@ def run(
     json: Json = False,
     out: Out = None,
     resume: Resume = None,
+    on_divergence: OnDivergence = "fail",
     fsync: Fsync = "group",
     trace: Trace = None,
     quiet: Quiet = False,
@@ -81,10 +85,18 @@ def run(
             interrupts = stack.enter_context(Interrupts())
             start = _head_start(context)
             given = backend_options(backend, keys, backend_option)
-            client = start.client(backend, bundle, given, isolation=isolation, placement=placement, trace=trace)
+            client = start.client(
+                backend,
+                bundle,
+                given,
+                isolation=isolation,
+                placement=placement,
+                trace=trace,
+                failover=failover or (),
+            )
             stack.enter_context(client)
             if folder is not None and resume is not None:
-                job = client.resume(bundle, folder.journal, fsync=fsync)
+                job = client.resume(bundle, folder.journal, fsync=fsync, on_divergence=on_divergence)
                 folder.begin(encode_bundle(bundle))
             else:
                 if folder is not None:

@@ -295,3 +295,85 @@ def test_an_algorithm_that_does_something_else_is_told_what(tmp_path):
         assert "now it ends" in str(error)
         file.write_text(text.replace("ANGLES", "[0.5, 1.5, 2.5]").replace("raise ValueError('over')", "return 1"))
         assert client.resume(str(file), journal).result().value == 1
+
+
+def test_a_job_that_is_let_go_another_way_goes_on_from_where_it_differs(tmp_path):
+    file = tmp_path / "changes.py"
+    text = (
+        "from hybrid_runtime import Circuit, hybrid\n"
+        "TURN = Circuit('version 3.0\\nqubit q\\nbit b\\nRx({t}) q\\nb = measure q', parameters={'t': 0.0})\n"
+        "@hybrid\n"
+        "def algorithm(context):\n"
+        "    for t in ANGLES:\n"
+        "        context.run(TURN.bind(t=t))\n"
+        "        context.metric('t', t)\n"
+        "    if FAILS: raise ValueError('over')\n"
+        "    return len(ANGLES)\n"
+    )
+    journal = tmp_path / "journal.bin"
+
+    def write(angles: str, fails: bool) -> None:
+        file.write_text(text.replace("ANGLES", angles).replace("FAILS", str(fails)))
+
+    with LocalRuntime("null", preload=QUICK) as client:
+        write("[0.5, 1.5, 2.5]", True)
+        assert client.run(str(file), journal=journal).steps == 3
+        write("[0.5, 9.5]", True)
+        result = client.resume(str(file), journal, on_divergence="live").result()
+        assert result.error is not None
+        assert (result.error.kind, result.steps, result.metrics["t"]) == ("ValueError", 2, [0.5, 9.5])
+        assert any("the circuit, parameter 0: 1.5 -> 9.5" in line for line in result.logs)
+        assert survey(journal).steps == 2
+        # The other way is what its journal holds from now on.
+        write("[0.5, 9.5, 7.5]", False)
+        result = client.resume(str(file), journal).result()
+        assert (result.raise_for_error().value, result.steps, result.metrics["t"]) == (3, 3, [0.5, 9.5, 7.5])
+        with pytest.raises(InvalidInput, match="on_divergence is fail or live"):
+            client.resume(str(file), journal, on_divergence="perhaps")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_was_drawn_comes_again_with_or_without_its_requests_kept(tmp_path, keep):
+    file = tmp_path / "draws.py"
+    text = (
+        "from hybrid_runtime import Circuit, hybrid\n"
+        "TURN = Circuit('version 3.0\\nqubit q\\nbit b\\nRx({t}) q\\nb = measure q', parameters={'t': 0.0})\n"
+        "@hybrid\n"
+        "def algorithm(context):\n"
+        "    drawn = [str(context.uuid4())]\n"
+        "    for _ in range(3):\n"
+        "        drawn += [context.time(), context.urandom(4).hex(), context.now().isoformat()]\n"
+        "        context.run(TURN.bind(t=drawn[-3] % 1))\n"
+        "    context.log(drawn)\n"
+        "    FAIL\n"
+        "    return drawn\n"
+    )
+    file.write_text(text.replace("FAIL", "raise ValueError('once')"))
+    journal = tmp_path / "journal.bin"
+    with LocalRuntime("null", preload=QUICK) as client:
+        first = client.run(str(file), journal=journal, keep_requests=keep)
+        assert first.steps == 3
+        file.write_text(text.replace("FAIL", ""))
+        result = client.resume(str(file), journal).result().raise_for_error()
+    assert str(result.value) in first.logs
+
+
+def test_a_job_is_resumed_on_another_backend_which_answers_what_follows(tmp_path):
+    file = tmp_path / "names.py"
+    text = (
+        "from hybrid_runtime import Circuit, hybrid\n"
+        "ONE = Circuit('version 3.0\\nqubit q\\nbit b\\nb = measure q')\n"
+        "@hybrid\n"
+        "def algorithm(context):\n"
+        "    names = [context.run(ONE).backend for _ in range(2)]\n"
+        "    FAIL\n"
+        "    return [*names, context.backend.name, context.run(ONE).backend, context.backend.name]\n"
+    )
+    file.write_text(text.replace("FAIL", "raise ValueError('once')"))
+    journal = tmp_path / "journal.bin"
+    with LocalRuntime("null", preload=QUICK) as client:
+        client.run(str(file), journal=journal)
+    file.write_text(text.replace("FAIL", ""))
+    with LocalRuntime("qulacs", preload=QUICK) as client:
+        result = client.resume(str(file), journal).result().raise_for_error()
+    assert result.value == ["null", "null", "null", "qulacs", "qulacs"]

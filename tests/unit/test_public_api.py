@@ -95,7 +95,7 @@ def test_signatures_are_the_documented_ones(function, signature):
     # More keywords may follow: a program that was written against these does not see them.
     more = (
         ", isolation=None",
-        ", job_id=None, journal=None, fsync='group'",
+        ", job_id=None, journal=None, fsync='group', keep_requests=True",
         ", exact=False, observable=None, raw=False",
         ", *, shots=Ellipsis, observable=None, raw=None",
     )

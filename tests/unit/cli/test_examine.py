@@ -290,3 +290,28 @@ def test_the_report_counts_what_it_found(check):
     assert report.to_text().endswith("a.py: 1 error")
     assert report.to_dict()["ok"] is False
     assert report.to_dict()["findings"][0]["line"] == 8
+
+
+# ------------------------------------------------------------------ what is not the same in every run
+
+
+@pytest.mark.parametrize(
+    ("call", "instead"),
+    [
+        ("time.time()", "context.time()"),
+        ("datetime.now()", "context.now()"),
+        ("uuid.uuid4()", "context.uuid4()"),
+        ("os.urandom(4)", "context.urandom()"),
+        ("secrets.token_hex()", "context.urandom()"),
+        ("np.random.default_rng()", "context.rng"),
+    ],
+)
+def test_what_differs_from_run_to_run_is_warned_of(findings, call, instead):
+    imports = "import os, secrets, time, uuid\nimport numpy as np\nfrom datetime import datetime\n"
+    found = only(findings(imports + LIFECYCLE.replace("return Done(1)", f"return Done({call})")), "a.py:12 warning ")
+    assert f"use {instead}, else the job cannot be resumed" in found
+
+
+def test_generators_with_a_seed_and_clocks_of_the_context_are_no_matter(findings):
+    text = LIFECYCLE.replace("return Done(1)", "return Done(np.random.default_rng(5).random() + self.context.time())")
+    assert findings("import numpy as np\n" + text) == []
