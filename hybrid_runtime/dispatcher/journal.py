@@ -140,7 +140,9 @@ class Over(_Record, tag="over", frozen=True):
     error: ErrorData | None
 
 
-Record: TypeAlias = Began | Defined | Stepped | Turned | Noted | Drawn | Moved | Branched | Forked | Resumed | Steered | Over
+Record: TypeAlias = (
+    Began | Defined | Stepped | Turned | Noted | Drawn | Moved | Branched | Forked | Resumed | Steered | Over
+)
 
 
 class Fsync(StrEnum):
