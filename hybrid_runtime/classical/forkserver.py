@@ -32,7 +32,7 @@ from typing import NoReturn
 
 import msgspec
 
-from hybrid_runtime.classical import isolation, oneprocess, quota, syscalls
+from hybrid_runtime.classical import isolation, oneprocess, packing, quota, syscalls
 from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
 from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
@@ -48,6 +48,8 @@ _STANDARD_FDS = (0, 1, 2)
 _QUICKLY_REMOVED = 100
 # One for a worker's rehearsal, and one for the first circuit of its job.
 _TEXTS_AHEAD = 2
+# The interpreter rewrites a function in its first eight calls; more rehearsals gain nothing.
+_REHEARSALS = 8
 
 
 class ForkServer:
@@ -77,11 +79,13 @@ class ForkServer:
         _open_streams()
         if self._sandbox.level is not Level.PROCESS:
             oneprocess.insist()
-        # Workers are born with what a rehearsal has found and cached, and then go through one of their own.
-        worker.rehearse(Path(self._prepare().scratch) / "rehearsal")
+        # Workers are born with what rehearsals have found and cached, and then go through one of their own.
+        packing.pack()
+        for _ in range(_REHEARSALS):
+            worker.rehearse(Path(self._prepare().scratch) / "rehearsal")
         libqasm3.make_ahead(_TEXTS_AHEAD)
         # Everything that exists now is shared with every worker: the collector must not touch (and so copy) it.
-        gc.collect()
+        packing.pack(forget_lookups=False)
         gc.freeze()
         self._send(Preloaded(self._sandbox.level.value, missing))
 

@@ -8,9 +8,9 @@ born with.
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MODULE = "rehearsal_of_a_worker"
+_ENTRY = f"{_MODULE}.py"
+_FOLDER = "bundle"
 _SOURCE = b'''
 from hybrid_runtime import Circuit, Context, Done, HybridAlgorithm, hybrid
 
@@ -43,25 +45,32 @@ b = measure q
     def execute(self, results):
         return Done(results.counts)
 '''
-_RESULTS = msgspec.Raw(msgspec.msgpack.encode([ResultData({"00": 1}, 1, 0.0, 0)]))
-_BACKEND = Capabilities(name="rehearsal", driver="rehearsal", qubits=2, max_shots=1, operations=())
+
+
+def _messages() -> tuple[bytes, bytes]:
+    bundle = encode_bundle(Bundle(python="", entry=_ENTRY, files={_ENTRY: _SOURCE}))
+    backend = Capabilities(name="rehearsal", driver="rehearsal", qubits=2, max_shots=1, operations=())
+    load = Load(_MODULE, bundle, encode_value({"theta": 0.25}), 0, 1, Limits(), backend)
+    results = msgspec.Raw(msgspec.msgpack.encode([ResultData({"00": 1}, 1, 0.0, 0)]))
+    return encode(load), encode(Results(1, results))
+
+
+# Made once, before the fork: a worker that makes them takes memory for that.
+_MESSAGES = _messages()
 
 
 class Stage:
     """A channel to nobody: a job comes, and the answer to its step, and what is sent is not heard."""
 
     def __init__(self) -> None:
-        entry = f"{_MODULE}.py"
-        bundle = encode_bundle(Bundle(python="", entry=entry, files={entry: _SOURCE}))
-        load = Load(_MODULE, bundle, encode_value({"theta": 0.25}), 0, 1, Limits(), _BACKEND)
-        self._coming = iter([load, Results(1, _RESULTS)])
+        self._coming = iter(_MESSAGES)
 
     def send(self, data: bytes) -> None:
         """Take a message."""
 
     def receive(self) -> bytes:
         """The next message."""
-        return encode(next(self._coming))
+        return next(self._coming)
 
     def receive_nowait(self) -> None:
         """Nothing comes by itself."""
@@ -75,7 +84,10 @@ def staged(folder: Path) -> Iterator[Stage]:
         yield Stage()
     finally:
         sys.path[:] = paths
-        for path in [path for path in sys.path_importer_cache if path.startswith(str(folder))]:
-            del sys.path_importer_cache[path]
+        sys.path_importer_cache.pop(str(folder / _FOLDER), None)
         sys.modules.pop(_MODULE, None)
-        shutil.rmtree(folder, ignore_errors=True)
+        # Name by name: looking for what to remove takes memory. What is not there, the rehearsal had no room for.
+        with suppress(OSError):
+            os.unlink(folder / _FOLDER / _ENTRY)
+            os.rmdir(folder / _FOLDER)
+            os.rmdir(folder)

@@ -56,7 +56,11 @@ def _interpreter() -> list[str]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     found = [sysconfig.get_path(name) for name in names]
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    # A script that lies there, such as pytest, puts its directory first on the path.
+    scripts = sysconfig.get_path("scripts")
     for path in sys.path:
+        if path == scripts:
+            continue
         entry = Path(path)
         in_prefix = any(entry.is_relative_to(prefix) for prefix in prefixes)
         if entry.is_absolute() and (in_prefix or entry.name in ("site-packages", "dist-packages")):

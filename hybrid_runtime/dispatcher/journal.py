@@ -181,7 +181,8 @@ class Journal:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         try:
-            self._end = valid_end(path)
+            before = os.fstat(self._fd).st_size
+            self._end = valid_end(path) if before else 0
             self._grow(len(HEADER))
         except JournalError:
             os.close(self._fd)
@@ -191,10 +192,15 @@ class Journal:
             self._map[: len(HEADER)] = HEADER
             self._end = len(HEADER)
         # What is beyond the end may be left of a torn record: the next one must not seem to run into it.
-        self._clear_tail()
+        self._clear(before)
         if fsync is Fsync.GROUP:
             self._thread = threading.Thread(target=self._sync_groups, name="journal-fsync", daemon=True)
             self._thread.start()
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no record."""
+        return self._end == len(HEADER)
 
     @property
     def end(self) -> int:
@@ -215,11 +221,11 @@ class Journal:
         self._map = mmap.mmap(self._fd, size)
         self._space = size
 
-    def _clear_tail(self) -> None:
+    def _clear(self, until: int) -> None:
         assert self._map is not None
-        tail = self._map[self._end : self._space]
+        tail = self._map[self._end : until]
         if tail.count(0) != len(tail):
-            self._map[self._end : self._space] = bytes(self._space - self._end)
+            self._map[self._end : until] = bytes(len(tail))
 
     def append(self, record: Record) -> None:
         """Add a record; it outlives this process from here on.

@@ -63,6 +63,9 @@ class Survey(NamedTuple):
     answers: int
 
 
+_NOTHING = Survey(None, 0, None, None, None, None, 0)
+
+
 def survey(path: Path) -> Survey:
     """Look through a journal.
 
@@ -130,7 +133,7 @@ class Recorder:
             raise
 
     def _open(self, submit: Submit, backend: Capabilities) -> None:
-        known = survey(self.path)
+        known = _NOTHING if self._journal.empty else survey(self.path)
         self.kept, self.answers = known.kept, known.answers
         self.began_on, self.moved_to = backend, None
         if known.began is None:

@@ -36,6 +36,12 @@ def test_directories_that_are_merely_searched_are_not_shown(tmp_path, monkeypatc
     assert not covered(str(tmp_path), readable_roots())
 
 
+def test_the_directory_of_the_script_that_runs_is_not_shown_although_it_is_the_interpreters(monkeypatch):
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setattr(sys, "path", [scripts, *sys.path])
+    assert scripts not in readable_roots()
+
+
 def test_packages_named_by_the_environment_are_shown(tmp_path):
     assert str(tmp_path) in readable_roots((str(tmp_path),))
 
