@@ -124,7 +124,7 @@ class JournalError(HybridRuntimeError):
 
 
 class JournalFull(JournalError):
-    """There is no space left for the journal; make space and resume the job."""
+    """There is no space left for the journal, or it is as large as it may be; make space and resume the job."""
 
 
 class JobManagerError(HybridRuntimeError):

@@ -37,6 +37,8 @@ MARK = 0x4A51
 _MARK_BYTES = struct.pack("<H", MARK)
 _FIRST_SPACE = 256 * 1024
 _MOST_SPACE = 16 * 1024 * 1024
+# Of one job's journal: millions of steps. What an algorithm says by itself is in it, too, and others need the disk.
+MOST_BYTES = 4 << 30
 MAX_RECORD_BYTES = 128 * 1024 * 1024
 # Read at once.
 _WINDOW = 4 * 1024 * 1024
@@ -165,14 +167,16 @@ class Journal:
     Args:
         path: The file; made when it does not exist, continued (its torn tail cut) when it does.
         fsync: When to force it to the disk.
+        most_bytes: How large it may become.
 
     Raises:
         JournalError: the file is corrupt, in use, or cannot be written.
         JournalFull: there is no space.
     """
 
-    def __init__(self, path: Path, fsync: Fsync = Fsync.GROUP) -> None:
+    def __init__(self, path: Path, fsync: Fsync = Fsync.GROUP, *, most_bytes: int = MOST_BYTES) -> None:
         self.path = path
+        self._most_bytes = most_bytes
         self._fsync = fsync
         self._fd = open_locked(path)
         self._map: mmap.mmap | None = None
@@ -211,6 +215,11 @@ class Journal:
         """Allocate space for at least `room` more bytes, and map it."""
         wanted = max(_FIRST_SPACE, min(_MOST_SPACE, self._end), room)
         size = self._end + wanted
+        if self._end + room > self._most_bytes:
+            most_mb = self._most_bytes >> 20
+            raise JournalFull(
+                f"the journal {self.path} may not be larger than {most_mb} MiB; split the job into several"
+            )
         try:
             os.posix_fallocate(self._fd, 0, size)
         except OSError as error:
@@ -231,7 +240,7 @@ class Journal:
         """Add a record; it outlives this process from here on.
 
         Raises:
-            JournalFull: there is no space; nothing was added.
+            JournalFull: there is no space, or it is as large as it may be; nothing was added.
         """
         payload = _encode(record)
         size = len(payload)

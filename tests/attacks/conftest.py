@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 AS_ANOTHER_USER = HERE.parent / "unit" / "classical" / "another_host.py"
 ENVIRONMENT = {"PYTHONPATH": str(Path(hybrid_runtime.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
 PYTHON = ".".join(platform.python_version_tuple()[:2])
-MODULES = ("toolbox", "files", "kernel", "processes", "protocol", "corners")
+MODULES = ("toolbox", "files", "kernel", "processes", "protocol", "corners", "sweeps", "flows")
 
 
 class Runtime:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.attacks import files, kernel, processes, protocol, corners  # isort: skip  # the order of the table
+from tests.attacks import files, kernel, processes, protocol, corners, sweeps, flows  # isort: skip  # the order of the table
 from tests.attacks.toolbox import ATTACKS, Attack
 
-MODULES = (files, kernel, processes, protocol, corners)
+MODULES = (files, kernel, processes, protocol, corners, sweeps, flows)
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "sandbox.md"
 START = "<!-- attacks: written by python -m tests.attacks.table -->\n"
 END = "<!-- end of attacks -->\n"

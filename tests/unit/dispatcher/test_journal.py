@@ -182,6 +182,18 @@ def test_without_space_nothing_is_added_and_all_before_stays(tmp_path):
     assert list(read(tmp_path / "full")) == RECORDS[:2]
 
 
+def test_a_journal_does_not_become_larger_than_it_may(tmp_path):
+    journal = Journal(tmp_path / "large", Fsync.NEVER, most_bytes=1 << 20)
+    journal.append(RECORDS[0])
+    notes = [Noted([], ["x" * 500_000]), Noted([], ["y" * 500_000])]
+    for note in notes:
+        journal.append(note)
+    with pytest.raises(JournalFull, match="may not be larger than 1 MiB"):
+        journal.append(notes[0])
+    journal.close()
+    assert list(read(tmp_path / "large")) == [RECORDS[0], *notes]
+
+
 def test_the_death_of_its_writer_loses_nothing(tmp_path):
     path = tmp_path / "killed"
     code = (
