@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 
 NEVER = float("inf")
+# Of names that are wanted no more; with fewer, looking for what they have left is not worth it.
+_FEW = 64
 
 
 class Timers:
-    """Points in time, each with a name. One that is no longer wanted is left to pass.
+    """Points in time, each with a name. One that is no longer wanted is left to pass, unless there are many.
 
     Names and not objects are kept, so that an ended job is not held in memory until its last timer has passed.
 
@@ -19,12 +21,23 @@ class Timers:
     def __init__(self) -> None:
         self.next = NEVER
         self._heap: list[tuple[float, str]] = []
+        self._unwanted: set[str] = set()
 
     def add(self, at: float, name: str) -> None:
         """Wake up at this time; never, where it is infinite."""
         if at != NEVER:
+            self._unwanted.discard(name)
             heapq.heappush(self._heap, (at, name))
             self.next = self._heap[0][0]
+
+    def drop(self, name: str) -> None:
+        """Nobody waits for this name any more; its timers may still pass."""
+        self._unwanted.add(name)
+        if len(self._unwanted) > max(_FEW, len(self._heap) // 2):
+            self._heap = [timer for timer in self._heap if timer[1] not in self._unwanted]
+            heapq.heapify(self._heap)
+            self._unwanted.clear()
+            self.next = self._heap[0][0] if self._heap else NEVER
 
     def due(self, now: float) -> list[str]:
         """The names of those that have passed; they are dropped."""

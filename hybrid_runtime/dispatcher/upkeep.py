@@ -250,6 +250,7 @@ class Upkeep(ABC):
 
     def _release(self, job: Job) -> None:
         del self._jobs[job.job_id]
+        self._deadlines.drop(job.job_id)
         # Its exit, when it comes, must not be taken for that of the worker which has the job by then.
         self._by_pid.pop(job.worker.pid, None)
         job.backend.drop(job)

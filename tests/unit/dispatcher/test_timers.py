@@ -31,3 +31,23 @@ def test_those_that_have_passed_are_given_in_order_and_dropped(times, now):
     assert timers.due(now) == [str(at) for at in sorted(times) if at <= now]
     assert timers.next == min((at for at in times if at > now), default=NEVER)
     assert timers.due(now) == []
+
+
+def test_names_that_nobody_waits_for_do_not_pile_up():
+    timers = Timers()
+    timers.add(5.0, "kept")
+    for number in range(10_000):
+        timers.add(600.0 + number, f"job {number}")
+        timers.drop(f"job {number}")
+    assert len(timers) < 1000
+    assert timers.due(5.0) == ["kept"]
+
+
+def test_a_name_that_is_wanted_again_keeps_its_timers():
+    timers = Timers()
+    timers.add(1.0, "again")
+    timers.drop("again")
+    timers.add(2.0, "again")
+    for number in range(1000):
+        timers.drop(f"job {number}")
+    assert timers.due(2.0)[-1:] == ["again"]
