@@ -93,8 +93,8 @@ class Profile:
         )
         self._circuit = angles(2, 1).bind(angle=[0.1])
         # The first step defines the program; those that are timed only refer to it.
-        calls, programs = self._worker._compile([self._circuit])
-        self._worker._sent.update(programs)
+        calls, programs = self._worker._requests.calls([self._circuit], self._context.shots)
+        self._worker._requests.sent.update(programs)
         self._first = Step(1, calls, list(programs.items()))
         self._step = encode(Step(2, calls))
         items = msgspec.Raw(encode([ResultData({"00": 1024}, 1024, 0.0, 1)]))
@@ -123,7 +123,7 @@ class Profile:
 
     def worker(self) -> Iterator[tuple[str, float]]:
         """From `context.run` to its result, but for the wait."""
-        calls = self._worker._compile([self._circuit])[0]
+        calls = self._worker._requests.calls([self._circuit], self._context.shots)[0]
         answers = decoder(ToWorker)
         (tell,) = self._job(journal=False)[0].on_executed(decode(decoder(FromQuantum), self._executed), 0.0)
         assert isinstance(tell, Tell)
@@ -136,7 +136,9 @@ class Profile:
             history.results.clear()
 
         found = {
-            "bind values to the program": microseconds(lambda: self._worker._compile([self._circuit])),
+            "bind values to the program": microseconds(
+                lambda: self._worker._requests.calls([self._circuit], self._context.shots)
+            ),
             "encode Step": microseconds(lambda: encode(Step(2, calls, [], [], [], []))),
             "decode Results": microseconds(lambda: decode(answers, results)),
         }

@@ -57,6 +57,11 @@ class Notes:
         self._sent_at = time.monotonic()
         return taken
 
+    def drop(self) -> None:
+        """Nothing that waits is to be sent."""
+        if self.metrics or self.logs:
+            self.metrics, self.logs = [], []
+
     def put_back(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
         """What was taken could not be sent."""
         self.metrics[:0] = metrics

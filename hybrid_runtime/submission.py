@@ -13,7 +13,7 @@ from hybrid_runtime.bundle import as_bundle
 from hybrid_runtime.declared import merged_limits
 from hybrid_runtime.dispatcher.journal import Fsync
 from hybrid_runtime.dispatcher.locking import wait_until_free
-from hybrid_runtime.dispatcher.recorder import refuse_completed, survey
+from hybrid_runtime.dispatcher.surveying import refuse_completed, survey
 from hybrid_runtime.errors import InvalidInput, JournalError, ResultNotEncodable
 from hybrid_runtime.limits import MAX_SEED, MAX_SHOTS, Limits, whole
 from hybrid_runtime.protocol.bundles import encode_bundle

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from hybrid_runtime.dispatcher.journal import HEADER, Stepped
+from hybrid_runtime.dispatcher.frames import HEADER
+from hybrid_runtime.dispatcher.journal import Stepped
 from hybrid_runtime.dispatcher.tail import Tail
 from hybrid_runtime.errors import NotFound
 from hybrid_runtime.protocol.messages import ResultData

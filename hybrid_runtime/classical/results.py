@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from hybrid_runtime.errors import ProtocolError
 from hybrid_runtime.protocol.messages import ResultData, ResultItem, ResultTable
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hybrid_runtime.circuit import Circuit
+
+_decode = msgspec.msgpack.Decoder(list[ResultItem]).decode
 
 
 def quantum_results(
@@ -29,14 +33,7 @@ def quantum_results(
     Raises:
         ProtocolError: there are not as many results as circuits.
     """
-    found: list[QuantumResult] = []
-    for item in items:
-        if isinstance(item, ResultTable):
-            found += _tabled(item, backend)
-        else:
-            found.append(_result(item, backend))
-    if len(found) != len(circuits):
-        raise ProtocolError(f"{len(circuits)} circuits were answered by {len(found)} results")
+    found = _each(items, len(circuits), backend)
     settings, requested = None, 0
     for result, circuit in zip(found, circuits, strict=True):
         if circuit.settings is not settings:
@@ -44,6 +41,72 @@ def quantum_results(
             requested = int(settings.shots_asked(shots) or 0)
         result.shots_requested = requested
     return found
+
+
+def _each(items: list[ResultItem], circuits: int, backend: str) -> list[QuantumResult]:
+    """The results of so many circuits, without the shots that were asked for."""
+    found: list[QuantumResult] = []
+    for item in items:
+        if isinstance(item, ResultTable):
+            found += _tabled(item, backend)
+        else:
+            found.append(_result(item, backend))
+    if len(found) != circuits:
+        raise ProtocolError(f"{circuits} circuits were answered by {len(found)} results")
+    return found
+
+
+class RecordedResult(QuantumResult):
+    """The result of a step from a job's past, decoded when it is first looked at: most are only gone past.
+
+    Args:
+        items: The answer to the step, which had one circuit.
+        shots: The shots asked for.
+        used: The shots and the seconds that the step took.
+        backend: The backend's name.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: msgspec.Raw, shots: int, used: tuple[int, float], backend: str) -> None:
+        self._items: msgspec.Raw | None = items
+        self.shots_requested = shots
+        self.shots_done, self.duration_s = used
+        self.backend = backend
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """As of any result: what most look at first."""
+        if self._items is not None:
+            self._look()
+        counts = self._counts
+        return counts if type(counts) is dict else super().counts
+
+    def __getattr__(self, name: str) -> Any:
+        """What has no value yet.
+
+        Raises:
+            ProtocolError: the step was not answered by one result.
+        """
+        if name not in QuantumResult.__slots__ or self._items is None:
+            raise AttributeError(f"{QuantumResult.__name__!r} object has no attribute {name!r}")
+        self._look()
+        return getattr(self, name)
+
+    def _look(self) -> None:
+        assert self._items is not None
+        items = _decode(self._items)
+        item = items[0] if len(items) == 1 else None
+        if type(item) is ResultData:
+            self._counts, self._exact = item.counts, item.probabilities
+            self.shots_done, self.duration_s = item.shots_done, item.duration_s
+            self.raw, self.seed, self.value = item.raw, item.seed, item.value
+        else:
+            (result,) = _each(items, 1, self.backend)
+            self._counts, self._exact = result._counts, result._exact
+            self.shots_done, self.duration_s = result.shots_done, result.duration_s
+            self.raw, self.seed, self.value = result.raw, result.seed, result.value
+        self._items = None
 
 
 def _result(item: ResultData, backend: str) -> QuantumResult:

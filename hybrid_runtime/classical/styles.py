@@ -168,36 +168,27 @@ def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> An
 
 def _drive_generator(generator: Generator[Any, Any, Any], context: Context) -> Any:
     told = 0
-    send: Callable[[], Any] = lambda: next(generator)  # noqa: E731 - the first of the loop's three ways to go on
+    go_on: Callable[[Any], Any] = generator.send
+    given: Any = None
     while True:
         try:
-            request = send()
+            request = go_on(given)
         except StopIteration as end:
             return end.value
         if isinstance(request, Done):
             generator.close()
             return request
         try:
-            results = context.run(request)
+            go_on, given = generator.send, context.run(request)
         except StopRequested as stop:
             told += 1
             if told > _TELL_STOP:
                 generator.close()
                 raise
-            send = _thrower(generator, stop)
+            go_on, given = generator.throw, stop
         except (CircuitRejected, TypeError) as error:
             # A refused circuit, or something that is no circuit: raised at the user's own `yield`.
-            send = _thrower(generator, error)
-        else:
-            send = _sender(generator, results)
-
-
-def _sender(generator: Generator[Any, Any, Any], results: Any) -> Callable[[], Any]:
-    return lambda: generator.send(results)
-
-
-def _thrower(generator: Generator[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
-    return lambda: generator.throw(error)
+            go_on, given = generator.throw, error
 
 
 def whence(algorithm: Any, folder: Path) -> str:

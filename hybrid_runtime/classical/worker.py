@@ -18,10 +18,11 @@ from hybrid_runtime.classical import styles
 from hybrid_runtime.classical.drawing import Drawing, seed_everything
 from hybrid_runtime.classical.lastwords import flush_quietly, last_words
 from hybrid_runtime.classical.loader import load_algorithm
-from hybrid_runtime.classical.locating import located, refusal
+from hybrid_runtime.classical.locating import refusal
 from hybrid_runtime.classical.rehearsal import Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
-from hybrid_runtime.classical.results import quantum_results
+from hybrid_runtime.classical.requests import Requests
+from hybrid_runtime.classical.results import RecordedResult, quantum_results
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
 from hybrid_runtime.errors import (
@@ -31,15 +32,11 @@ from hybrid_runtime.errors import (
     ResultNotEncodable,
     StopRequested,
 )
-from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.limits import StopReason
 from hybrid_runtime.protocol.bundles import decode_bundle
 from hybrid_runtime.protocol.messages import (
-    MAX_CIRCUITS_PER_STEP,
     MAX_MESSAGE_BYTES,
-    MAX_PROGRAMS_PER_STEP,
     PROTOCOL_VERSION,
-    CircuitCall,
     Failed,
     Finalizing,
     Finished,
@@ -49,6 +46,7 @@ from hybrid_runtime.protocol.messages import (
     Ready,
     ReceivedResults,
     Refused,
+    ResultItem,
     Step,
     Stop,
     ToWorker,
@@ -62,8 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hybrid_runtime.circuit import Circuit, Settings
-    from hybrid_runtime.program import Program
+    from hybrid_runtime.circuit import Circuit
     from hybrid_runtime.protocol.messages import Capabilities
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
     from hybrid_runtime.result import QuantumResult
@@ -73,6 +70,7 @@ STOP_SIGNAL = signal.SIGUSR1
 
 # Made once, before the fork: it takes longer than all else that a worker does at its start.
 _decoder = decoder(ToWorker)
+_decode_items = msgspec.msgpack.Decoder(list[ResultItem]).decode
 
 
 class Worker:
@@ -81,11 +79,10 @@ class Worker:
     def __init__(self, channel: SeqPacketChannel | Stage, folder: Path) -> None:
         self._channel = channel
         self._folder = folder
-        self._compiler = Compiler()
+        self._requests = Requests(folder / "bundle")
         self._notes = Notes(self._flush)
         self._context: Context | None = None
         self._number = 0
-        self._sent: set[int] = set()
         self._forget: list[int] = []
         self._replayer: Replayer | None = None
         self._answer = self._ask
@@ -137,7 +134,7 @@ class Worker:
     def _job(self, load: Load) -> Finished | Failed:
         seed_everything(load.seed)
         if load.replay:
-            self._replayer = Replayer(self._send_and_receive)
+            self._replayer = Replayer(self._ask_for_past)
             self._answer = self._ask_replayer
         try:
             self._listen()
@@ -235,6 +232,8 @@ class Worker:
             answer = self._answer(circuits)
             if type(answer) is ReceivedResults:
                 return self._results(answer, circuits)
+            if type(answer) is list:
+                return answer
             if type(answer) is Stop:
                 raise self._stopped(answer)
             if type(answer) is Refused:
@@ -247,21 +246,23 @@ class Worker:
 
     def _ask(self, circuits: list[Circuit]) -> Any:
         """Send a step; the dispatcher's answer."""
-        calls, programs = self._compile(circuits)
-        evicted = self._compiler.take_evicted()
+        assert self._context is not None
+        requests, sent = self._requests, self._requests.sent
+        calls, programs = requests.calls(circuits, self._context.shots)
+        evicted = requests.compiler.take_evicted()
         if evicted:
-            self._forget += [key for key in evicted if key in self._sent or key in programs]
+            self._forget += [key for key in evicted if key in sent or key in programs]
         metrics, logs = self._notes.take()
         data = encode(Step(self._number + 1, calls, list(programs.items()), metrics, logs, self._forget))
         if len(data) > MAX_MESSAGE_BYTES:
             self._notes.put_back(metrics, logs)
-            self._forget = [key for key in self._forget if key in self._sent]
+            self._forget = [key for key in self._forget if key in sent]
             raise CircuitRejected(f"this step takes {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are sent: split it")
         self._number += 1
         if programs:
-            self._sent.update(programs)
+            sent.update(programs)
         if self._forget:
-            self._sent.difference_update(self._forget)
+            sent.difference_update(self._forget)
             self._forget = []
         if self._drawing.waiting:
             self._send_drawn()
@@ -273,6 +274,15 @@ class Worker:
         while type(answer) is Moved:
             self._move(answer.backend)
             answer = decode(_decoder, self._channel.receive())
+        return answer
+
+    def _ask_for_past(self, data: bytes) -> Any:
+        """As `_send_and_receive`; the answer, of which parts are decoded later, is a copy that nothing overwrites."""
+        self._channel.send(data)
+        answer = decode(_decoder, bytes(self._channel.receive()))
+        while type(answer) is Moved:
+            self._move(answer.backend)
+            answer = decode(_decoder, bytes(self._channel.receive()))
         return answer
 
     def _move(self, backend: Capabilities) -> None:
@@ -293,65 +303,36 @@ class Worker:
 
     def _ask_replayer(self, circuits: list[Circuit]) -> Any:
         """The recorded answer to a step, as `_ask` returns it; where there is none, that of the dispatcher."""
-        replayer = self._replayer
+        replayer, context = self._replayer, self._context
         assert replayer is not None
-        recorded = None
-        if not replayer.over:
-            calls, programs = self._compile(circuits)
-            recorded = replayer.answer(calls, programs)
-            replayer.forget(self._compiler.take_evicted())
+        assert context is not None
+        evicted = self._requests.compiler.take_evicted()
+        if evicted:
+            replayer.canonical.forget(evicted)
+        recorded = (
+            None
+            if replayer.over
+            else replayer.answer(*self._requests.canonical(circuits, context.shots, replayer.canonical))
+        )
         if recorded is None:
+            replayer.leave()
             self._replayer, self._answer = None, self._ask
             if replayer.moved_to is not None:
                 self._move(replayer.moved_to)
             return self._ask(circuits)
         if isinstance(recorded, Stop):
             return recorded
-        if recorded.backend is not None:
-            self._move(recorded.backend)
-        self._notes.take()  # they are in the journal already
         self._number += 1
-        if recorded.error is not None:
-            return Refused(self._number, recorded.error)
-        return ReceivedResults(self._number, recorded.items)
-
-    def _compile(self, circuits: list[Circuit]) -> tuple[list[CircuitCall], dict[int, Program]]:
-        """The circuits as calls, neighbours of one program as the rows of one call, and the programs not sent yet."""
-        assert self._context is not None
-        if len(circuits) > MAX_CIRCUITS_PER_STEP:
-            raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits, not {len(circuits)}: split it")
-        calls: list[CircuitCall] = []
-        programs: dict[int, Program] = {}
-        default_shots = self._context.shots
-        last: tuple[int, int, bool] | None = None
-        values: list[bytes] = []
-        settings: Settings | None = None
-        shots, raw = 0, False
-        index = rows = 0
-        while index < len(circuits):
-            circuit = circuits[index]
-            try:
-                compiled, count = self._compiler.compile_rows(circuits, index)
-                if circuit.settings is not settings:
-                    settings = circuit.settings
-                    shots, raw = _shots(settings.shots_asked(default_shots)), settings.raw
-            except CircuitRejected as error:
-                raise located(error, circuit, index if len(circuits) > 1 else None, self._folder / "bundle") from None
-            index += count
-            if compiled.key not in self._sent and compiled.key not in programs:
-                programs[compiled.key] = compiled.program
-                if len(programs) > MAX_PROGRAMS_PER_STEP:
-                    raise CircuitRejected(f"a step has at most {MAX_PROGRAMS_PER_STEP} different circuits: split it")
-            if last == (compiled.key, shots, raw):
-                values.append(compiled.values)
-                rows += count
-                continue
-            if last is not None:
-                calls.append(CircuitCall(last[0], last[1], rows, b"".join(values), last[2]))
-            last, values, rows = (compiled.key, shots, raw), [compiled.values], count
-        assert last is not None
-        calls.append(CircuitCall(last[0], last[1], rows, b"".join(values) if len(values) > 1 else values[0], last[2]))
-        return calls, programs
+        self._notes.drop()  # they are in the journal already
+        items, used, special = recorded
+        if special is not None:
+            if special.backend is not None:
+                self._move(special.backend)
+            if special.error is not None:
+                return Refused(self._number, special.error)
+        if len(circuits) == 1:
+            return [RecordedResult(items, self._requests.shots, used, context.backend.name)]
+        return ReceivedResults(self._number, _decode_items(items))
 
     def _results(self, answer: ReceivedResults, circuits: list[Circuit]) -> list[QuantumResult]:
         assert self._context is not None
@@ -367,21 +348,6 @@ class Worker:
                 self._channel.send(encode(Note(metrics, logs)))
         finally:
             self._listen()
-
-
-def _shots(value: object) -> int:
-    """The shots as they travel: 0 for an exact result."""
-    if value is None:
-        return 0
-    try:
-        shots = int(value)  # type: ignore[call-overload]
-        if shots == value and not isinstance(value, bool) and abs(shots) < 1 << 63:
-            if shots == 0:
-                raise CircuitRejected("0 shots have no result; for exact probabilities, write exact=True")
-            return int(shots)
-    except (TypeError, ValueError, OverflowError):
-        pass  # refused below, with the same sentence as a fraction
-    raise CircuitRejected(f"shots is a whole number, not {value!r:.60}")
 
 
 def rehearse(folder: Path) -> None:

@@ -26,6 +26,10 @@ class Run(msgspec.Struct, frozen=True):
     forget: list[int]
 
 
+class ReadAhead(msgspec.Struct, frozen=True):
+    """Read the job's next recorded steps, while its worker goes through those that it was told."""
+
+
 class Again(msgspec.Struct, frozen=True):
     """Have the quantum runtime run the step that failed once more."""
 
@@ -67,4 +71,4 @@ class End(msgspec.Struct, frozen=True):
     report: Ended
 
 
-Action: TypeAlias = Tell | Run | Again | Move | Interrupt | Dump | Kill | Restart | Pause | End
+Action: TypeAlias = Tell | Run | ReadAhead | Again | Move | Interrupt | Dump | Kill | Restart | Pause | End

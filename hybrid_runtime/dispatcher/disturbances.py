@@ -10,8 +10,8 @@ from hybrid_runtime.dispatcher.actions import Action, Again, Dump, Interrupt, Ki
 from hybrid_runtime.dispatcher.books import NEVER, NIL, Books
 from hybrid_runtime.dispatcher.divergence import divergence
 from hybrid_runtime.dispatcher.output import struck_from_outside
-from hybrid_runtime.dispatcher.recorder import WORKER_LOST
 from hybrid_runtime.dispatcher.recovery import Answer, Remedy, Trouble
+from hybrid_runtime.dispatcher.surveying import WORKER_LOST
 from hybrid_runtime.errors import CircuitRejected, ErrorData, HybridRuntimeError, JournalError, ProtocolError, as_data
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import StopReason

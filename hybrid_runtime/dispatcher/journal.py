@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 import threading
-import zlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
+from zlib import crc32
 
 import msgspec
 
+from hybrid_runtime.dispatcher.frames import FRAME, HEADER, MARK, check_header, frame_in, frames
 from hybrid_runtime.dispatcher.locking import open_locked
 from hybrid_runtime.errors import ErrorData, JournalError, JournalFull
 from hybrid_runtime.limits import Limits
@@ -27,21 +27,13 @@ from hybrid_runtime.program import Program
 from hybrid_runtime.protocol.messages import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-JOURNAL_VERSION = 1
-HEADER = b"HYBRIDJ" + bytes([JOURNAL_VERSION])
-FRAME = struct.Struct("<HII")
-MARK = 0x4A51
-_MARK_BYTES = struct.pack("<H", MARK)
 _FIRST_SPACE = 256 * 1024
 _MOST_SPACE = 16 * 1024 * 1024
 # Of one job's journal: millions of steps. What an algorithm says by itself is in it, too, and others need the disk.
 MOST_BYTES = 4 << 30
-MAX_RECORD_BYTES = 128 * 1024 * 1024
-# Read at once.
-_WINDOW = 4 * 1024 * 1024
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
@@ -158,7 +150,8 @@ class Fsync(StrEnum):
 GROUP_S = 0.05
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Record)
-_crc32 = zlib.crc32
+# How each begins.
+_STEP = _encode(Stepped(0, b"", msgspec.Raw(b"\x90"), 0, 0.0))[: 1 + len("\xa4step")]
 
 
 class Journal:
@@ -167,6 +160,7 @@ class Journal:
     Args:
         path: The file; made when it does not exist, continued (its torn tail cut) when it does.
         fsync: When to force it to the disk.
+        look: Is given what is in it already: the offset of each record, and the record as it is encoded.
         most_bytes: How large it may become.
 
     Raises:
@@ -174,7 +168,14 @@ class Journal:
         JournalFull: there is no space.
     """
 
-    def __init__(self, path: Path, fsync: Fsync = Fsync.GROUP, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fsync: Fsync = Fsync.GROUP,
+        look: Callable[[int, bytes], None] | None = None,
+        *,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         self.path = path
         self._most_bytes = most_bytes
         self._fsync = fsync
@@ -186,7 +187,7 @@ class Journal:
         self._thread: threading.Thread | None = None
         try:
             before = os.fstat(self._fd).st_size
-            self._end = valid_end(path) if before else 0
+            self._end = valid_end(path, look) if before else 0
             self._grow(len(HEADER))
         except JournalError:
             os.close(self._fd)
@@ -200,11 +201,6 @@ class Journal:
         if fsync is Fsync.GROUP:
             self._thread = threading.Thread(target=self._sync_groups, name="journal-fsync", daemon=True)
             self._thread.start()
-
-    @property
-    def empty(self) -> bool:
-        """Whether it has no record."""
-        return self._end == len(HEADER)
 
     @property
     def end(self) -> int:
@@ -250,7 +246,7 @@ class Journal:
             self._grow(10 + size)
         # The frame's head goes in last: until then a reader sees the old end.
         self._map[start + 10 : end] = payload  # type: ignore[index]
-        self._map[start : start + 10] = FRAME.pack(MARK, size, _crc32(payload))  # type: ignore[index]
+        self._map[start : start + 10] = FRAME.pack(MARK, size, crc32(payload))  # type: ignore[index]
         self._end = end
 
     def deliver(self) -> None:
@@ -298,24 +294,47 @@ def read(path: Path, until: int | None = None) -> Iterator[Record]:
     Raises:
         JournalError: it is not a journal, or is corrupt before its end; the text gives the offset.
     """
-    for start, payload in _frames(path):
-        if until is not None and start + len(payload) > until:
+    decode = _decoder.decode
+    for at, payload in payloads(path):
+        if until is not None and at + FRAME.size + len(payload) > until:
             return
         try:
-            yield _decoder.decode(payload)
+            yield decode(payload)
         except msgspec.DecodeError as error:
-            raise JournalError(f"{path} is corrupt at offset {start}: {error}") from error
+            raise corrupt(path, at, error) from error
 
 
-def valid_end(path: Path) -> int:
-    """Offset at which the last whole record ends.
+def corrupt(path: Path, at: int, error: msgspec.DecodeError) -> JournalError:
+    """The error for a record, whole, that is none."""
+    return JournalError(f"{path} is corrupt at offset {at}: {error}")
+
+
+def decoded(payload: bytes) -> Record:
+    """The record that this is.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    record: Record = _decoder.decode(payload)
+    return record
+
+
+def is_step(payload: bytes) -> bool:
+    """Whether this encoded record is a `Stepped`, as nearly all are."""
+    return payload.startswith(_STEP)
+
+
+def valid_end(path: Path, look: Callable[[int, bytes], None] | None = None) -> int:
+    """Offset at which the last whole record ends; `look` is given each record, as in `Journal`.
 
     Raises:
         JournalError: as `read`.
     """
     end = len(HEADER) if _size(path) >= len(HEADER) else 0
-    for start, payload in _frames(path):
-        end = start + len(payload)
+    for at, payload in payloads(path):
+        if look is not None:
+            look(at, payload)
+        end = at + FRAME.size + len(payload)
     return end
 
 
@@ -326,55 +345,18 @@ def _size(path: Path) -> int:
         raise JournalError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _frames(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Where each payload starts, and the payload, up to the end or a torn tail.
+def payloads(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Where each record begins, and the record as it is encoded, up to the end or a torn tail.
 
-    The file is read and not mapped: its writer may give back space while it is read, and to look at a page that is gone
-    ends the process.
+    Raises:
+        JournalError: as `read`.
     """
     try:
         with path.open("rb", buffering=0) as file:
-            yield from _frames_of(file.fileno(), path)
+            fd = file.fileno()
+            check_header(os.pread(fd, len(HEADER), 0), path)
+            end = yield from frames(fd)
+            if frame_in(os.pread(fd, max(0, os.fstat(fd).st_size - end - 1), end + 1)):
+                raise JournalError(f"{path} is corrupt at offset {end}: restore it from a copy")
     except OSError as error:
         raise JournalError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _frames_of(fd: int, path: Path) -> Iterator[tuple[int, bytes]]:
-    base, window = 0, os.pread(fd, _WINDOW, 0)
-    head = window[: len(HEADER)]
-    if head != HEADER[: len(head)]:
-        if len(head) == len(HEADER) and head[:7] == HEADER[:7]:
-            raise JournalError(f"{path} is a journal of version {head[7]}; this release reads {JOURNAL_VERSION}")
-        raise JournalError(f"{path} is not a journal")
-    at = len(HEADER)
-    while True:
-        if at + FRAME.size > base + len(window):
-            base, window = at, os.pread(fd, _WINDOW, at)
-            if len(window) < FRAME.size:
-                return
-        mark, length, crc = FRAME.unpack_from(window, at - base)
-        start = at + FRAME.size
-        whole = mark == MARK and 0 < length <= MAX_RECORD_BYTES
-        if whole and start + length > base + len(window):
-            base, window = at, os.pread(fd, max(_WINDOW, FRAME.size + length), at)
-        payload = window[start - base : start - base + length] if whole else b""
-        if not whole or len(payload) < length or _crc32(payload) != crc:
-            if _record_in(os.pread(fd, max(0, os.fstat(fd).st_size - at - 1), at + 1)):
-                raise JournalError(f"{path} is corrupt at offset {at}: restore it from a copy")
-            return
-        yield start, payload
-        at = start + length
-
-
-def _record_in(data: bytes) -> bool:
-    """Whether a whole record stands anywhere in this: then what is before it is no torn tail."""
-    at = 0
-    while True:
-        at = data.find(_MARK_BYTES, at)
-        if at < 0 or at + FRAME.size > len(data):
-            return False
-        _, length, crc = FRAME.unpack_from(data, at)
-        start = at + FRAME.size
-        if 0 < length <= len(data) - start and _crc32(data[start : start + length]) == crc:
-            return True
-        at += 1

@@ -27,6 +27,7 @@ from hybrid_runtime.dispatcher.actions import (
     Kill,
     Move,
     Pause,
+    ReadAhead,
     Restart,
     Run,
     Tell,
@@ -202,6 +203,8 @@ class Dispatcher(Backends):
                 job.worker.kill()
             elif kind is Restart:
                 self._restart(job, action)  # type: ignore[arg-type]
+            elif kind is ReadAhead:
+                job.machine.read_ahead()
             elif kind is Again:
                 self._ask_again(job)
             elif kind is Move:

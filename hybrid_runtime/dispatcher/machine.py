@@ -14,7 +14,7 @@ befalls a job beside its steps is in `disturbances`, what is known of it in `boo
 from __future__ import annotations
 
 from hybrid_runtime.dispatcher import words
-from hybrid_runtime.dispatcher.actions import Action, Pause, Run, Tell
+from hybrid_runtime.dispatcher.actions import Action, Pause, ReadAhead, Run, Tell
 from hybrid_runtime.dispatcher.books import NIL
 from hybrid_runtime.dispatcher.disturbances import Disturbances
 from hybrid_runtime.dispatcher.notes import presentable
@@ -132,10 +132,15 @@ class Machine(Disturbances):
         if replay.last:
             self._recall = None
             self.number = self._recalled = self.usage.steps
-        if replay.steps and self.state is JobState.STARTING:
+        if replay.requests and self.state is JobState.STARTING:
             self._move(JobState.RUNNING)
         self._think_from(now)
-        return [Tell(replay)]
+        return [Tell(replay)] if replay.last else [Tell(replay), ReadAhead()]
+
+    def read_ahead(self) -> None:
+        """Do what `ReadAhead` asks for."""
+        if self._recall is not None:
+            self._recall.read_ahead()
 
     def _on_finished(self, message: Finished, now: float) -> list[Action]:
         self._take_last_notes(message.metrics, message.logs)

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hybrid_runtime.dispatcher.journal import Drawn, Moved, Noted, Resumed, Stepped, Turned, read
-from hybrid_runtime.protocol.messages import RecordedStep, Replay
+from hybrid_runtime.errors import JournalError
+from hybrid_runtime.protocol.messages import Replay, Special
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from hybrid_runtime.dispatcher.journal import Record
     from hybrid_runtime.dispatcher.stop import Usage
-    from hybrid_runtime.errors import ErrorData
     from hybrid_runtime.protocol.messages import Capabilities
 
-BATCH_BYTES = 1024 * 1024
+# While a batch is read, other jobs wait for a few milliseconds.
+BATCH_BYTES = 256 * 1024
 _NO_ITEMS = msgspec.Raw(b"\x90")
+_NOTHING_USED = (0, 0.0)
 Notes = list[tuple[list[tuple[str, float]], list[str]]]
 
 
@@ -53,50 +56,82 @@ class Recall:
         self._notes: Notes = []
         self._moved: Capabilities | None = None
         self._drawn: list[float | bytes] = []
-        self._next = self._read()
+        self._ahead: tuple[Replay, Notes] | JournalError | None = None
 
     def batch(self) -> Replay:
-        """The next steps, about a megabyte of them, and whether they are the last.
+        """The next steps, a fair number of them, and whether they are the last; what they used and noted counts.
 
         Raises:
             JournalError: the journal is corrupt, at the offset that the text gives.
         """
-        steps: list[RecordedStep] = []
-        size = 0
-        while self._next is not None and size < BATCH_BYTES:
-            steps.append(self._next)
-            size += len(self._next.request) + len(self._next.items)
-            self._next = self._read()
-        if self._next is not None:
-            return Replay(steps, False)
-        return Replay(steps, True, self._moved_to, self._drawn)
+        self.read_ahead()
+        ahead, self._ahead = self._ahead, None
+        if isinstance(ahead, JournalError):
+            raise ahead
+        assert ahead is not None
+        replay, notes = ahead
+        answered = self._usage.answered
+        for used in replay.used:
+            if used is not _NOTHING_USED:  # as by a step that was refused
+                answered(*used)
+        for metrics, logs in notes:
+            self._take_notes(metrics, logs)
+        return replay
 
-    def _read(self) -> RecordedStep | None:
-        """The next step; what it used and noted counts from here on."""
+    def read_ahead(self) -> None:
+        """Read what `batch` will give next, while nobody waits for it."""
+        if self._ahead is None:
+            try:
+                self._ahead = self._read()
+            except JournalError as error:
+                self._ahead = error
+
+    def _read(self) -> tuple[Replay, Notes]:
+        requests: list[bytes] = []
+        items: list[msgspec.Raw] = []
+        used: list[tuple[int, float]] = []
+        special: list[Special] = []
+        notes: Notes = []
+        size = 0
         for record in self._records:
-            kind = type(record)
-            if kind is Stepped or kind is Turned:
+            if isinstance(record, Stepped | Turned):
                 if self._kept is not None and not self._counts():
                     self._forget()
                     continue
                 if self._notes:
-                    self._keep_notes()
-                if kind is Turned:
-                    return self._step(record.request, _NO_ITEMS, record.error)  # type: ignore[union-attr]
-                self._usage.answered(record.shots, record.duration_s)  # type: ignore[union-attr]
-                if self._moved is None and not self._drawn:
-                    return RecordedStep(record.request, record.items)  # type: ignore[union-attr]
-                return self._step(record.request, record.items, None)  # type: ignore[union-attr]
-            if kind is Noted:
-                self._notes.append((record.metrics, record.logs))  # type: ignore[union-attr]
-            elif kind is Drawn:
-                self._drawn += record.values  # type: ignore[union-attr]
-            elif kind is Moved:
-                self._moved = record.backend  # type: ignore[union-attr]
-            elif kind is Resumed:
-                # The step that these belonged to was never answered: the algorithm has made them again since.
-                self._forget()
-        return None
+                    notes += self._notes
+                    self._notes.clear()
+                error = None
+                if isinstance(record, Stepped):
+                    items.append(record.items)
+                    used.append((record.shots, record.duration_s))
+                    size += len(record.items)
+                else:
+                    items.append(_NO_ITEMS)
+                    used.append(_NOTHING_USED)
+                    error = record.error
+                if error is not None or self._moved is not None or self._drawn:
+                    special.append(Special(len(requests), error, self._moved, self._drawn))
+                    self._moved, self._drawn = None, []
+                requests.append(record.request)
+                size += len(record.request)
+                if size >= BATCH_BYTES:
+                    return Replay(requests, items, used, False, special), notes
+            else:
+                self._take(record)
+        return Replay(requests, items, used, True, special, self._moved_to, self._drawn), notes
+
+    def _take(self, record: Record) -> None:
+        """What stands between two answers."""
+        if isinstance(record, Noted):
+            self._notes.append((record.metrics, record.logs))
+        elif isinstance(record, Drawn):
+            self._drawn += record.values
+        elif isinstance(record, Moved):
+            self._moved = record.backend
+        elif isinstance(record, Resumed):
+            # The step that these belonged to was never answered: the algorithm has made them again since.
+            self._forget()
 
     def _counts(self) -> bool:
         """Whether the next answer of the file does."""
@@ -106,16 +141,6 @@ class Recall:
             del self._kept[0]
         return bool(self._kept) and number in self._kept[0]
 
-    def _step(self, request: bytes, items: msgspec.Raw, error: ErrorData | None) -> RecordedStep:
-        step = RecordedStep(request, items, error, self._moved, self._drawn)
-        self._moved, self._drawn = None, []
-        return step
-
     def _forget(self) -> None:
         self._notes.clear()
         self._drawn = []
-
-    def _keep_notes(self) -> None:
-        for metrics, logs in self._notes:
-            self._take_notes(metrics, logs)
-        self._notes.clear()

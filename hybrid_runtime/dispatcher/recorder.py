@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from hybrid_runtime.dispatcher.branches import Branches
 from hybrid_runtime.dispatcher.journal import (
     Began,
     Branched,
@@ -24,6 +23,7 @@ from hybrid_runtime.dispatcher.journal import (
     Turned,
     read,
 )
+from hybrid_runtime.dispatcher.surveying import WORKER_LOST, Survey, Surveyor, refuse_completed
 from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.protocol.bundles import content_hash
 from hybrid_runtime.protocol.replay import canonical, program_hash, request_hash
@@ -36,60 +36,6 @@ if TYPE_CHECKING:
     from hybrid_runtime.program import Program
     from hybrid_runtime.protocol.control import Ended, Submit
     from hybrid_runtime.protocol.messages import Capabilities, Step
-
-# Why a job is taken up again when its worker was lost.
-WORKER_LOST = "worker lost"
-
-
-class Survey(NamedTuple):
-    """What a journal says about its job as a whole.
-
-    Attributes:
-        began: What the job is; None in an empty journal.
-        steps: Steps answered.
-        over: How it ended; None when it was interrupted.
-        lost_at: After how many steps the worker was lost, when that is why the job was taken up the last time.
-        backend: The backend that answered last.
-        kept: Which of its answers count, by their number in the file; None for all.
-        answers: How many of them count.
-    """
-
-    began: Began | None
-    steps: int
-    over: Over | None
-    lost_at: int | None
-    backend: Capabilities | None
-    kept: list[range] | None
-    answers: int
-
-
-_NOTHING = Survey(None, 0, None, None, None, None, 0)
-
-
-def survey(path: Path) -> Survey:
-    """Look through a journal.
-
-    Raises:
-        JournalError: it cannot be read or is corrupt.
-    """
-    began = over = lost_at = backend = None
-    branches = Branches()
-    for record in read(path):
-        kind = type(record)
-        if kind is Stepped or kind is Turned:
-            branches.answered(kind is Stepped)
-        elif isinstance(record, Began):
-            began, backend = record, record.backend
-        elif isinstance(record, Over):
-            over = record
-        elif isinstance(record, Moved):
-            backend = record.backend
-        elif isinstance(record, Branched):
-            branches.cut(record.kept)
-        elif isinstance(record, Resumed):
-            over = None
-            lost_at = record.number if record.why == WORKER_LOST else None
-    return Survey(began, branches.steps, over, lost_at, backend, branches.kept, len(branches.executed))
 
 
 class Recorder:
@@ -115,7 +61,8 @@ class Recorder:
 
     def __init__(self, submit: Submit, backend: Capabilities) -> None:
         self.path = Path(submit.journal)
-        self._journal = Journal(self.path, Fsync(submit.fsync))
+        surveyor = Surveyor(self.path)
+        self._journal = Journal(self.path, Fsync(submit.fsync), surveyor.look)
         self._append: Callable[[Record], None] = self._append_or_forgo if submit.private else self._journal.append
         self.live = submit.on_divergence == "live"
         self._bodies = submit.keep_requests
@@ -127,13 +74,12 @@ class Recorder:
         self.forgone = ""
         self._lost_at: int | None = None
         try:
-            self._open(submit, backend)
+            self._open(submit, backend, surveyor.found())
         except JournalError:
             self._journal.close()
             raise
 
-    def _open(self, submit: Submit, backend: Capabilities) -> None:
-        known = _NOTHING if self._journal.empty else survey(self.path)
+    def _open(self, submit: Submit, backend: Capabilities, known: Survey) -> None:
         self.kept, self.answers = known.kept, known.answers
         self.began_on, self.moved_to = backend, None
         if known.began is None:
@@ -245,16 +191,6 @@ class Recorder:
 
 def _forgo(_record: Record) -> None:
     """The journal is not kept any more."""
-
-
-def refuse_completed(known: Survey, path: Path) -> None:
-    """Refuse to resume a job that has nothing left to do.
-
-    Raises:
-        JournalError: it has completed.
-    """
-    if known.over is not None and known.over.state == "completed":
-        raise JournalError(f"the job of {path} has completed: there is nothing to resume; its result is beside it")
 
 
 def environment_here() -> str:

@@ -1,26 +1,23 @@
 """Reads a journal in pieces, from any record on, while its job may be running.
 
-`journal.read` maps the file, which is quickest for one that is at rest. A writer that closes gives back the space it
-did not use, and who then looks at the mapping beyond the new end is killed: a server reads instead.
+`journal.read` is for one at rest: it goes from the beginning to the end, and tells a corrupt journal from one whose end
+is torn.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.dispatcher.journal import FRAME, HEADER, MARK, MAX_RECORD_BYTES, Record
+from hybrid_runtime.dispatcher.frames import FRAME, HEADER, frames
+from hybrid_runtime.dispatcher.journal import Record, corrupt, decoded
 from hybrid_runtime.errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_READ_BYTES = 256 * 1024
-_decode = msgspec.msgpack.Decoder(Record).decode
 
 
 class Tail:
@@ -53,25 +50,9 @@ class Tail:
         Raises:
             JournalError: a record is whole but no record.
         """
-        window, used = b"", 0
-        while True:
-            if len(window) - used < FRAME.size:
-                window, used = os.pread(self._fd, _READ_BYTES, at), 0
-                if len(window) < FRAME.size:
-                    return
-            mark, length, crc = FRAME.unpack_from(window, used)
-            if mark != MARK or length > MAX_RECORD_BYTES:
-                return
-            size = FRAME.size + length
-            if len(window) - used < size:
-                window, used = os.pread(self._fd, size + _READ_BYTES, at), 0
-            payload = window[used + FRAME.size : used + size]
-            if len(payload) < length or zlib.crc32(payload) != crc:
-                return
+        for start, payload in frames(self._fd, at):
             try:
-                record: Record = _decode(payload)
+                record = decoded(payload)
             except msgspec.DecodeError as error:
-                raise JournalError(f"{self._path} is corrupt at offset {at}: {error}") from error
-            yield at, at + size, record
-            used += size
-            at += size
+                raise corrupt(self._path, start, error) from error
+            yield start, start + FRAME.size + len(payload), record

@@ -157,7 +157,9 @@ class Compiler:
 
     def take_evicted(self) -> list[int]:
         """Keys of programs dropped since the last call: after the present step nobody needs to keep them."""
-        evicted, self._evicted = self._evicted, []
+        evicted = self._evicted
+        if evicted:
+            self._evicted = []
         return evicted
 
     def compile(self, circuit: Circuit) -> Compiled:

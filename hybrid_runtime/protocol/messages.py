@@ -181,48 +181,40 @@ class Refused(_Message, tag="refused"):
     error: ErrorData
 
 
-class RecordedStep(_Message):
-    """One recorded step: the request in the form of `replay.canonical`, and its results or the error told instead.
+class Special(_Message):
+    """What is more about one recorded step of a `Replay` than a request and its results.
 
-    `backend` is the one that answered from this step on, where it is another than before; `drawn` is what the algorithm
-    drew before it asked.
+    Attributes:
+        index: Which of the message's steps it is.
+        error: What the algorithm was told in place of results.
+        backend: The one that answered from this step on, where it is another than before.
+        drawn: What the algorithm drew before it asked.
     """
 
-    request: bytes
-    items: msgspec.Raw
+    index: int
     error: ErrorData | None = None
     backend: Capabilities | None = None
     drawn: list[float | bytes] = []
 
 
 class Replay(_Message, tag="replay"):
-    """Answer to `More`: the next recorded steps; after the `last` the worker asks for real.
+    """Answer to `More`: the next recorded steps, thousands of them; after the `last` the worker asks for real.
 
-    `backend` comes with the last: the one that it asks then, where it is another than before; and `drawn`: what the
-    algorithm had drawn since the last step.
+    Attributes:
+        requests: What was asked in each step, in the form of `replay.canonical`, or its hash.
+        items: What answered it: each a list of `ResultItem`, read when its step is reached.
+        used: Shots and seconds of the backend that each took.
+        last: Whether no more follow.
+        special: What is more about some of them, in order.
+        backend: With the last: the one that is asked then, where it is another than before.
+        drawn: With the last: what the algorithm had drawn since.
     """
 
-    steps: list[RecordedStep]
+    requests: list[bytes]
+    items: list[msgspec.Raw]
+    used: list[tuple[int, float]]
     last: bool
-    backend: Capabilities | None = None
-    drawn: list[float | bytes] = []
-
-
-class ReceivedStep(_Message):
-    """`RecordedStep` as the worker decodes it."""
-
-    request: bytes
-    items: list[ResultItem]
-    error: ErrorData | None = None
-    backend: Capabilities | None = None
-    drawn: list[float | bytes] = []
-
-
-class ReceivedReplay(_Message, tag="replay"):
-    """`Replay` as the worker decodes it."""
-
-    steps: list[ReceivedStep]
-    last: bool
+    special: list[Special] = []
     backend: Capabilities | None = None
     drawn: list[float | bytes] = []
 
@@ -301,7 +293,7 @@ class Serving(_Message, tag="serving"):
 
 
 FromWorker: TypeAlias = Ready | Note | Drawn | Step | Finalizing | Finished | Failed | More | Diverged
-ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop | ReceivedReplay | Moved
+ToWorker: TypeAlias = Load | ReceivedResults | Refused | Stop | Replay | Moved
 FromQuantum: TypeAlias = Serving | Executed | Failure
 ToQuantum: TypeAlias = Define | Forget | Execute | Withdraw
 

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hybrid_runtime.protocol.messages import CircuitCall
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hybrid_runtime.program import Program
-    from hybrid_runtime.protocol.messages import CircuitCall
 
 HASH_BYTES = 16
+_MOST_FRAMES = 10_000
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -57,6 +59,47 @@ def canonical(calls: Iterable[CircuitCall], hashes: Mapping[int, bytes]) -> byte
     """
     name = hashes.get
     return _encode([Request(name(call.program, b""), call.shots, call.rows, call.values, call.raw) for call in calls])
+
+
+class Canonical:
+    """Makes the requests of one worker canonical, whose programs have numbers of its own."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[int, bytes] = {}
+        # What stands around the values of a step of one circuit.
+        self._around: dict[tuple[int, int, bool, int], tuple[bytes, bytes]] = {}
+
+    def one(self, program: tuple[int, Program], shots: int, values: bytes, raw: bool) -> bytes:
+        """The request for one circuit, of a program with its number."""
+        around = self._around.get((program[0], shots, raw, len(values)))
+        if around is None:
+            around = self._frame(program, shots, values, raw)
+        return around[0] + values + around[1]
+
+    def _frame(self, program: tuple[int, Program], shots: int, values: bytes, raw: bool) -> tuple[bytes, bytes]:
+        whole = self.many([CircuitCall(program[0], shots, 1, values, raw)], [program])
+        # The values are followed by one more field, of a single byte.
+        around = whole[: len(whole) - 1 - len(values)], whole[-1:]
+        if len(self._around) >= _MOST_FRAMES:
+            self._around.clear()
+        self._around[program[0], shots, raw, len(values)] = around
+        return around
+
+    def many(self, calls: Iterable[CircuitCall], programs: Iterable[tuple[int, Program]]) -> bytes:
+        """The request with these calls of these programs."""
+        for key, program in programs:
+            if key not in self._hashes:
+                self._hashes[key] = program_hash(program)
+        return canonical(calls, self._hashes)
+
+    def hash_of(self, key: int) -> bytes:
+        """The hash of a program that was called."""
+        return self._hashes[key]
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """These numbers will not be used again."""
+        for key in keys:
+            self._hashes.pop(key, None)
 
 
 def request_hash(request: bytes) -> bytes:

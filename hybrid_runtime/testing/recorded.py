@@ -26,8 +26,8 @@ from hybrid_runtime.classical.worker import Worker
 from hybrid_runtime.dispatcher.divergence import divergence
 from hybrid_runtime.dispatcher.journal import valid_end
 from hybrid_runtime.dispatcher.recall import Recall
-from hybrid_runtime.dispatcher.recorder import Survey, survey
 from hybrid_runtime.dispatcher.stop import Usage
+from hybrid_runtime.dispatcher.surveying import Survey, survey
 from hybrid_runtime.errors import (
     BundleError,
     ErrorData,

@@ -113,7 +113,7 @@ def send_steps_out_of_turn(context: Any) -> Any:
 @attack(91, "Send two steps without waiting for the first's answer", "one step at a time", ends=VIOLATION)
 def send_two_steps(context: Any) -> Any:
     context.run(_circuit())
-    key = next(iter(the_runtime()._sent))
+    key = next(iter(the_runtime()._requests.sent))
     say("step", 2, [[key, 10, 1, b"", False]])
     say("step", 3, [[key, 10, 1, b"", False]])
     context.run(_circuit())
@@ -384,7 +384,7 @@ def forge_programs(context: Any) -> Any:
     context.run(circuit)
     import msgspec
 
-    program = the_runtime()._compiler.compile(circuit).program
+    program = the_runtime()._requests.compiler.compile(circuit).program
     raw = msgspec.msgpack.decode(msgspec.msgpack.encode(program))
     say("step", 2, [[999, 10, 1, b"", False]], [[999, _mutate(raw)]])
     context.run(circuit)
@@ -403,7 +403,7 @@ def _mutate(raw: Any) -> Any:
 )
 def ask_out_of_range(context: Any) -> Any:
     context.run(_circuit())
-    key = next(iter(the_runtime()._sent))
+    key = next(iter(the_runtime()._requests.sent))
     say("step", 2, [[key, -5, 1 << 40, b"", True]])
     context.run(_circuit())
 
@@ -434,10 +434,10 @@ def too_many_qubits(context: Any) -> Any:
 def replace_our_code(context: Any) -> Any:
     worker = the_runtime()
     worker._number = 500
-    worker._compiler = None
+    worker._requests.compiler = None
     sys.modules["hybrid_runtime.classical.styles"].drive = lambda *_: "owned"  # type: ignore[attr-defined]
     sys.meta_path.clear()
-    worker._sent = {1, 2, 3}
+    worker._requests.sent = {1, 2, 3}
     return None
 
 

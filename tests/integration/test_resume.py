@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hybrid_runtime import Circuit, LocalRuntime, hybrid
-from hybrid_runtime.dispatcher.recorder import survey
+from hybrid_runtime.dispatcher.surveying import survey
 from hybrid_runtime.errors import InvalidInput, JournalError
 from hybrid_runtime.job import JobResult
 from hybrid_runtime.local import Job

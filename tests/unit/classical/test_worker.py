@@ -15,6 +15,7 @@ import pytest
 
 from hybrid_runtime import Circuit, Done, HybridAlgorithm, Limits, hybrid
 from hybrid_runtime.bundle import bundle_object
+from hybrid_runtime.classical import requests
 from hybrid_runtime.classical import worker as module
 from hybrid_runtime.classical.worker import STOP_SIGNAL, Worker
 from hybrid_runtime.errors import ChannelClosed, CircuitRejected, StopRequested, as_data
@@ -248,7 +249,7 @@ def different(count: int) -> list[Circuit]:
 
 
 def test_too_many_different_circuits_are_refused_and_fewer_can_be_sent_then(play, monkeypatch):
-    monkeypatch.setattr(module, "MAX_PROGRAMS_PER_STEP", 3)
+    monkeypatch.setattr(requests, "MAX_PROGRAMS_PER_STEP", 3)
     circuits = different(5)
 
     @hybrid
@@ -284,7 +285,7 @@ def test_a_step_that_is_too_large_to_send_is_refused_and_nothing_of_it_is_lost(p
 
 
 def test_programs_that_are_dropped_here_are_forgotten_there(play, monkeypatch):
-    monkeypatch.setattr(module, "Compiler", lambda: Compiler(max_programs=2))
+    monkeypatch.setattr(requests, "Compiler", lambda: Compiler(max_programs=2))
     circuits = different(4)
 
     @hybrid

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hybrid_runtime.dispatcher.frames import HEADER
 from hybrid_runtime.dispatcher.journal import (
-    HEADER,
     Fsync,
     Journal,
     Noted,

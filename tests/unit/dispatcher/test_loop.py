@@ -50,9 +50,9 @@ from hybrid_runtime.protocol.messages import (
     Moved,
     Note,
     Ready,
-    ReceivedReplay,
     ReceivedResults,
     Refused,
+    Replay,
     ResultData,
     Serving,
     Stop,
@@ -844,9 +844,9 @@ def replayed(worker: Worker) -> int:
     """How many recorded steps a worker is given."""
     worker.say(More())
     replay = worker.hear()
-    assert isinstance(replay, ReceivedReplay)
+    assert isinstance(replay, Replay)
     assert replay.last
-    return len(replay.steps)
+    return len(replay.requests)
 
 
 def test_a_job_that_thinks_is_paused_at_once_and_goes_on_in_another_worker(stage, journal):

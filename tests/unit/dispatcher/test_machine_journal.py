@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hybrid_runtime.dispatcher.actions import End, Interrupt, Kill, Restart, Run, Tell
+from hybrid_runtime.dispatcher.actions import End, Interrupt, Kill, ReadAhead, Restart, Run, Tell
 from hybrid_runtime.dispatcher.journal import Began, Defined, Noted, Over, Resumed, Stepped, Turned, read
 from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.programs import Programs
-from hybrid_runtime.dispatcher.recorder import WORKER_LOST, Recorder, survey
+from hybrid_runtime.dispatcher.recorder import Recorder
+from hybrid_runtime.dispatcher.surveying import WORKER_LOST, survey
 from hybrid_runtime.errors import CircuitRejected, JournalError, as_data
 from hybrid_runtime.job import JobState
 from hybrid_runtime.limits import Limits, StopReason
@@ -118,7 +119,7 @@ def test_recorded_steps_are_replayed_and_count(make):
     (tell,) = machine.on_message(More(), START)
     replay = tell.message
     assert isinstance(replay, Replay)
-    assert [step.request for step in replay.steps] == [request(1.0), request(2.0), request(3.0)]
+    assert replay.requests == [request(1.0), request(2.0), request(3.0)]
     assert replay.last
     assert (machine.usage.steps, machine.usage.shots, machine.number) == (3, 30, 3)
     assert machine.notes.fresh()[0] == [("m", 1.0), ("m", 2.0), ("m", 3.0)]
@@ -126,16 +127,41 @@ def test_recorded_steps_are_replayed_and_count(make):
     assert machine.on_message(make_step(5, programs=[]), START) == [Tell(Stop(StopReason.STEPS.value))]
 
 
-def test_a_long_past_comes_in_pieces_of_a_megabyte(make):
+def test_a_long_past_comes_in_pieces_and_counts_as_it_is_given(make):
     machine = make()
-    items = encode([["x" * 300_000]])
+    items = encode([["x" * 80_000]])
     for number in range(1, 8):
         machine.on_message(make_step(number, programs=[(7, PROGRAM)] if number == 1 else []), START)
         machine.on_executed(msgspec.structs.replace(make_executed(number), items=msgspec.Raw(items)), START)
     machine = make("asked")
-    first, second = (machine.on_message(More(), START)[0].message for _ in range(2))
-    assert [len(first.steps), len(second.steps)] == [4, 3]
-    assert [first.last, second.last] == [False, True]
+    tell, ahead = machine.on_message(More(), START)
+    assert (len(tell.message.requests), tell.message.last, ahead) == (4, False, ReadAhead())
+    machine.read_ahead()
+    assert machine.usage.steps == 4
+    (tell,) = machine.on_message(More(), START)
+    assert (len(tell.message.requests), tell.message.last) == (3, True)
+    assert machine.usage.steps == 7
+
+
+def test_a_journal_that_cannot_be_read_further_ends_the_job_where_that_is_reached(make, path):
+    machine = make()
+    items = msgspec.Raw(encode([["x" * 900_000]]))
+    for number in range(1, 10):
+        machine.on_message(make_step(number, programs=[(7, PROGRAM)] if number == 1 else []), START)
+        machine.on_executed(msgspec.structs.replace(make_executed(number), items=items), START)
+    machine = make("asked")
+    machine.on_message(More(), START)
+    with path.open("r+b") as file:
+        file.seek(6 * 900_000 + 450_000)
+        file.write(b"otherwise")
+    for _ in range(5):
+        machine.read_ahead()
+        assert isinstance(machine.on_message(More(), START)[0].message, Replay)
+    machine.read_ahead()
+    assert machine.on_message(More(), START) == [Tell(Stop("error"))]
+    (end,) = machine.on_message(Finished(encode_value(None)), START)
+    assert end.report.steps == 6
+    assert "is corrupt at offset" in end.report.error.text
 
 
 def test_a_refused_step_is_told_again(make, path):
@@ -146,7 +172,7 @@ def test_a_refused_step_is_told_again(make, path):
     assert isinstance(tell.message, Refused)
     assert [type(record) for record in read(path)][-2:] == [Turned, Turned]
     replay = make("asked").on_message(More(), START)[0].message
-    assert [step.error.text for step in replay.steps][1] == "not today"
+    assert [(one.index, one.error.text) for one in replay.special][1] == (1, "not today")
 
 
 def test_notes_after_the_last_step_are_taken_back(make):

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hybrid_runtime.dispatcher.journal import FRAME, MARK, Fsync, Journal, Noted, Record, Stepped, read
+from hybrid_runtime.dispatcher.frames import FRAME, MARK
+from hybrid_runtime.dispatcher.journal import Fsync, Journal, Noted, Record, Stepped, read
 from hybrid_runtime.dispatcher.tail import Tail
 from hybrid_runtime.errors import JournalError
 
