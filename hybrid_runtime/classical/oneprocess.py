@@ -38,7 +38,7 @@ def refuse(*_: Any, **__: Any) -> NoReturn:
 
 def insist() -> None:
     """From here on, starting a process from Python says why it cannot be and what can."""
-    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"):
+    for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "execv", "execve"):
         setattr(os, name, refuse)
     for module in (_posixsubprocess, sys.modules.get("subprocess"), sys.modules.get("multiprocessing.util")):
         for name in ("fork_exec", "_fork_exec"):

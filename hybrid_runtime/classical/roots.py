@@ -7,6 +7,7 @@ directory, a PYTHONPATH) are not among them: they may hold anything; an environm
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import sysconfig
 from pathlib import Path
@@ -36,6 +37,12 @@ def readable_roots(packages: tuple[str, ...] = ()) -> list[str]:
             # Both names of a path that leads through a symbolic link: programs look for either.
             found |= {os.path.normpath(path), os.path.realpath(path)}
     return outermost(found)
+
+
+def closed_folders(paths: list[str]) -> list[str]:
+    """The directories on the way to these paths that, by permission bits, not every user may enter."""
+    folders = {folder for path in paths for folder in Path(path).parents}
+    return sorted(str(folder) for folder in folders if not folder.stat().st_mode & stat.S_IXOTH)
 
 
 def outermost(paths: set[str]) -> list[str]:

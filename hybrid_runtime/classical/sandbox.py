@@ -31,7 +31,7 @@ import msgspec
 
 from hybrid_runtime.classical import landlock, namespaces, seccomp, syscalls
 from hybrid_runtime.classical.cleaning import remove_tree
-from hybrid_runtime.classical.roots import DEVICES, readable_roots
+from hybrid_runtime.classical.roots import DEVICES, closed_folders, readable_roots
 from hybrid_runtime.classical.syscalls import CAP_DAC_READ_SEARCH, CAP_SETGID, CAP_SETPCAP, CAP_SETUID, CAP_SYS_ADMIN
 from hybrid_runtime.process import die_with_parent
 
@@ -323,7 +323,7 @@ def _ids_exist(wanted: range) -> bool:
 
 def _is_reachable(path: str) -> bool:
     """Whether any user can come to `path`, by permission bits alone."""
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in Path(path).parents)
+    return not closed_folders([path])
 
 
 def _is_readable(path: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 import tempfile
 import textwrap
 import time
@@ -72,11 +74,27 @@ def _host() -> dict[str, str]:
         groups = str(error)
     return {
         "kernel": f"{platform.system()} {platform.release()} on {platform.machine()}",
+        "interpreter": _interpreter(),
         "landlock": _landlock(),
         "user namespaces": _setting("/proc/sys/user/max_user_namespaces", "at most {} on this host"),
         "system calls": _setting("/proc/sys/kernel/seccomp/actions_avail", "filters can {}"),
         "cgroups": "can be made here" if groups is None else f"not used: {groups}",
     }
+
+
+def _interpreter() -> str:
+    """Whether workers, which are other users where the fork server is root, come to it without special powers."""
+    from hybrid_runtime.classical.roots import closed_folders, readable_roots
+
+    closed = closed_folders(readable_roots())
+    if not closed or os.geteuid() != 0:
+        return sys.executable
+    first = closed[0]
+    return (
+        f"{sys.executable}, below {first}, which not every user may enter: at level landlock workers of root keep the "
+        f"power to look past permissions, for names and sizes of files, not contents; chmod o+x {first}, or install it "
+        "elsewhere"
+    )
 
 
 def _landlock() -> str:

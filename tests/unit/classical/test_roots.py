@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import hybrid_runtime
-from hybrid_runtime.classical.roots import is_below, outermost, readable_roots
+from hybrid_runtime.classical.roots import closed_folders, is_below, outermost, readable_roots
 
 
 def covered(path: str, roots: list[str]) -> bool:
@@ -40,6 +40,18 @@ def test_the_directory_of_the_script_that_runs_is_not_shown_although_it_is_the_i
     scripts = sysconfig.get_path("scripts")
     monkeypatch.setattr(sys, "path", [scripts, *sys.path])
     assert scripts not in readable_roots()
+
+
+def test_folders_that_not_every_user_may_enter_are_found(tmp_path):
+    open_folder, closed = tmp_path / "open", tmp_path / "closed"
+    (open_folder / "a").mkdir(parents=True)
+    (closed / "b").mkdir(parents=True)
+    for folder in (tmp_path, open_folder):
+        folder.chmod(0o755)
+    closed.chmod(0o700)
+    found = set(closed_folders([str(open_folder / "a"), str(closed / "b"), str(closed / "b" / "c")]))
+    assert str(closed) in found
+    assert not {str(open_folder), str(open_folder / "a"), "/"} & found
 
 
 def test_packages_named_by_the_environment_are_shown(tmp_path):
