@@ -122,10 +122,10 @@ def _prepare_process(driver: str, options: str) -> None:
         os.environ[name] = "1"  # read by numpy and the emulators when they are imported, which is later
     os.environ[_EMULATOR_THREADS] = str(_threads(options))
     parent = os.getppid()
-    renounce(network=driver in registry.WITHOUT_NETWORK)
+    _TITLE.write_bytes(f"quantum-{driver}".encode()[:15])
+    renounce(outside=driver in registry.SELF_CONTAINED)
     die_with_parent(parent)
     ignore_interrupts()
-    _TITLE.write_bytes(f"quantum-{driver}".encode()[:15])
 
 
 def _threads(options: str) -> int:

@@ -36,7 +36,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     "scripted": (f"{_HERE}.scripted", "ScriptedDriver"),
 }
 # Built-in ones that compute by themselves. (`paced` may have any other driver behind it.)
-WITHOUT_NETWORK = frozenset({"null", "qulacs", "scripted"})
+SELF_CONTAINED = frozenset({"null", "qulacs", "scripted"})
 
 
 def names() -> list[str]:
