@@ -52,6 +52,20 @@ def main() -> None:
     arguments = parser.parse_args()
     ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the client decides when the node ends
+    try:
+        dispatcher = _serve(arguments)
+    except FileNotFoundError:
+        if arguments.root.exists():
+            raise
+        return  # interrupted while this process still started, the client took its folder along
+    if dispatcher.failed:
+        sys.exit(EXIT_WORKERS_LOST)
+    # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
+    # its client goes on with what is in the journals.
+    remove_tree(str(arguments.root))
+
+
+def _serve(arguments: argparse.Namespace) -> Dispatcher:
     # Its own: a process that was here before, and lost, may have left something in another.
     scratch = scratch_of(arguments.root, os.getpid())
     scratch.mkdir()
@@ -79,11 +93,7 @@ def main() -> None:
         made = _dispatcher(arguments.trace, arguments.faults)
         dispatcher = made(control, pool, quantum, patience_s=place.patience_s)
         dispatcher.run()
-    if dispatcher.failed:
-        sys.exit(EXIT_WORKERS_LOST)
-    # The client, which is gone, does the same unless it was killed. A dispatcher that failed comes not as far as here:
-    # its client goes on with what is in the journals.
-    remove_tree(str(arguments.root))
+    return dispatcher
 
 
 def scratch_of(root: Path, pid: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hybrid_runtime import Circuit, HybridAlgorithm, LocalRuntime, hybrid
 from hybrid_runtime.dispatcher.recovery import MOST_ATTEMPTS
 from hybrid_runtime.errors import BackendUnknown, InternalError, InvalidInput, exit_code
 from hybrid_runtime.local import MOST_RESTARTS, Job
+from hybrid_runtime.process import interpreter
+from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 from .conftest import QUICK, descendants, find
 
@@ -368,3 +371,14 @@ def test_a_second_interrupt_kills_the_job(run_script):
     script.send_signal(signal.SIGINT)
     assert script.stdout.read() == "cancelled cancelled {'steps': 1.0}\n"
     assert script.wait() == 0
+
+
+def test_a_dispatcher_whose_client_was_interrupted_and_left_ends_without_a_word(tmp_path):
+    ours, theirs = SeqPacketChannel.pair()
+    place = ["--fd", str(theirs.fileno()), "--root", str(tmp_path / "gone"), "--driver", "null"]
+    command = interpreter("hybrid_runtime.node", *place)
+    node = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
+    theirs.close()
+    ours.close()
+    _, said = node.communicate(timeout=30)
+    assert (node.returncode, said) == (0, b"")
