@@ -50,6 +50,10 @@ _QUICKLY_REMOVED = 100
 _TEXTS_AHEAD = 2
 # The interpreter rewrites a function in its first eight calls; more rehearsals gain nothing.
 _REHEARSALS = 8
+# A server that has made so many workers will make more: what takes long to rehearse pays now, as soon as nobody has
+# wanted anything for a moment. One that runs a single job never comes to it.
+_LONG_LIVED = 4
+_MOMENT_S = 0.02
 
 
 class ForkServer:
@@ -62,6 +66,8 @@ class ForkServer:
         # What the next worker will find, prepared while nobody asks for one.
         self._next: Seat | None = None
         self._greedy: set[int] = set()
+        # How many more workers until the long rehearsal; none after it.
+        self._until_long: int | None = _LONG_LIVED
         self._look_at = 0.0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -104,7 +110,10 @@ class ForkServer:
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
         while True:
-            for fd, _ in poll.poll(self._patience_ms()):
+            events = poll.poll(self._patience_ms())
+            if not events and self._until_long == 0:
+                self._rehearse_long()
+            for fd, _ in events:
                 if fd == self._wake_read:
                     os.read(self._wake_read, 4096)
                     self._reap()
@@ -116,7 +125,19 @@ class ForkServer:
 
     def _patience_ms(self) -> float | None:
         """How long to wait for events: for ever where nobody must be looked after."""
+        if self._until_long == 0:
+            return _MOMENT_S * 1e3
         return quota.LOOK_EVERY_S * 1e3 if self._seats and self._sandbox.bounds_disk_by_looking else None
+
+    def _rehearse_long(self) -> None:
+        """Go through a job that optimizes: later workers copy 400 pages less when they do for the first time."""
+        self._until_long = None
+        if "scipy.optimize" in sys.modules:
+            from hybrid_runtime.classical import worker
+
+            worker.rehearse(Path(self._prepare().scratch) / "rehearsal", long=True)
+            packing.pack(forget_lookups=False)
+            gc.freeze()
 
     def _end_the_greedy(self) -> None:
         """Kill the workers that have taken more of the disk than they may, if it is time to look."""
@@ -163,6 +184,8 @@ class ForkServer:
                 _become_worker(_channel(theirs, memory), out_write, err_write, self._sandbox, seat)
             self._next = None
             self._seats[pid] = seat
+            if self._until_long:
+                self._until_long -= 1
             self._sandbox.forked()
             pidfd = os.pidfd_open(pid)
             held.callback(os.close, pidfd)

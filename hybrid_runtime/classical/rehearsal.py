@@ -2,8 +2,8 @@
 
 After a fork each page is copied when it is first written to, and much of what a job needs is written to: reference
 counts alone see to that. A rehearsal takes a few milliseconds while nobody waits, and saves as many from the time
-between a bundle and its first circuit. The fork server goes through one, too: what is cached then, every worker is
-born with.
+between a bundle and its first circuit. The fork server goes through some, too: what is cached then, every worker is
+born with. One that goes on making workers also goes through a long rehearsal, with an optimizer.
 """
 
 from __future__ import annotations
@@ -45,43 +45,66 @@ b = measure q
     def execute(self, results):
         return Done(results.counts)
 '''
+_LONG_SOURCE = b'''
+from hybrid_runtime import Circuit, hybrid
+from hybrid_runtime.optimize import minimize
+
+@hybrid
+def rehearsal(context):
+    circuit = Circuit("""version 3.0
+qubit[2] q
+bit[2] b
+Ry({theta}) q[0]
+Rx({phi}) q[1]
+CNOT q[0], q[1]
+b = measure q
+""", parameters={"theta": 0.0, "phi": 0.0})
+
+    def energy(x):
+        value = (x[0] - 1.0) ** 2 + x[1] ** 2 + context.run(circuit.bind(theta=x[0], phi=x[1])).expectation("ZZ")
+        context.metric("energy", value)
+        return value
+
+    return minimize(energy, [0.1, 0.2], method="COBYLA", options={"maxiter": 40}).fun
+'''
 
 
-def _messages() -> tuple[bytes, bytes]:
-    bundle = encode_bundle(Bundle(python="", entry=_ENTRY, files={_ENTRY: _SOURCE}))
+def _load(source: bytes) -> bytes:
+    bundle = encode_bundle(Bundle(python="", entry=_ENTRY, files={_ENTRY: source}))
     backend = Capabilities(name="rehearsal", driver="rehearsal", qubits=2, max_shots=1, operations=())
-    load = Load(_MODULE, bundle, encode_value({"theta": 0.25}), 0, 1, Limits(), backend)
-    results = msgspec.Raw(msgspec.msgpack.encode([ResultData({"00": 1}, 1, 0.0, 0)]))
-    return encode(load), encode(Results(1, results))
+    return encode(Load(_MODULE, bundle, encode_value({"theta": 0.25}), 0, 1, Limits(), backend))
 
 
 # Made once, before the fork: a worker that makes them takes memory for that.
-_MESSAGES = _messages()
+_LOAD, _LONG_LOAD = _load(_SOURCE), _load(_LONG_SOURCE)
+_RESULTS = msgspec.Raw(msgspec.msgpack.encode([ResultData({"00": 1}, 1, 0.0, 0)]))
 
 
 class Stage:
-    """A channel to nobody: a job comes, and the answer to its step, and what is sent is not heard."""
+    """A channel to nobody: a job comes, and an answer to each of its steps, and what is sent is not heard."""
 
-    def __init__(self) -> None:
-        self._coming = iter(_MESSAGES)
+    def __init__(self, *, long: bool) -> None:
+        self._load = _LONG_LOAD if long else _LOAD
+        self._number = -1
 
     def send(self, data: bytes) -> None:
         """Take a message."""
 
     def receive(self) -> bytes:
         """The next message."""
-        return next(self._coming)
+        self._number += 1
+        return encode(Results(self._number, _RESULTS)) if self._number else self._load
 
     def receive_nowait(self) -> None:
         """Nothing comes by itself."""
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
+def staged(folder: Path, *, long: bool) -> Iterator[Stage]:
     """A stage for a worker in this folder; nothing of what it does there is left behind."""
     paths = list(sys.path)
     try:
-        yield Stage()
+        yield Stage(long=long)
     finally:
         sys.path[:] = paths
         sys.path_importer_cache.pop(str(folder / _FOLDER), None)

@@ -350,9 +350,12 @@ class Worker:
             self._listen()
 
 
-def rehearse(folder: Path) -> None:
-    """Do a job that needs nobody, below this folder, so that the real one finds its memory at hand."""
-    with staged(folder) as stage:
+def rehearse(folder: Path, *, long: bool = False) -> None:
+    """Do a job that needs nobody, below this folder, so that the real one finds its memory at hand.
+
+    A long one minimizes a function, which takes thirty milliseconds and scipy.
+    """
+    with staged(folder, long=long) as stage:
         Worker(stage, folder).take(stage.receive())
 
 

@@ -2,13 +2,16 @@
 
 import sys
 
+import pytest
+
 from hybrid_runtime.classical.worker import rehearse
 
 
-def test_a_rehearsal_leaves_no_file_no_module_and_no_import_path(tmp_path):
+@pytest.mark.parametrize("long", [False, True])
+def test_a_rehearsal_leaves_no_file_no_module_and_no_import_path(tmp_path, long):
     modules, paths, folder = set(sys.modules), list(sys.path), tmp_path / "rehearsal"
 
-    rehearse(folder)
+    rehearse(folder, long=long)
 
     assert sys.path == paths
     assert not [name for name in set(sys.modules) - modules if "rehearsal" in name]
