@@ -37,7 +37,7 @@ from hybrid_runtime.protocol.control import (
     Unavailable,
 )
 from hybrid_runtime.protocol.messages import Capabilities, decode, decoder, encode
-from hybrid_runtime.submission import as_json, checked_fsync, new_job, resumed_job, writable
+from hybrid_runtime.submission import as_json, checked_fsync, forked_job, journal_of, new_job, resumed_job, writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -144,16 +144,8 @@ class LocalRuntime:
         """
         self._check_open()
         submit = new_job(algorithm, parameters=parameters, shots=shots, seed=seed, limits=limits)
-        place = Path(journal).absolute() if journal else self._node.journals / f"{next(self._numbers)}.bin"
-        submit = structs.replace(
-            submit,
-            job_id=job_id or submit.job_id,
-            journal=str(place),
-            fsync=checked_fsync(fsync) if journal else "never",
-            keep_requests=keep_requests,
-            private=not journal,
-        )
-        return self._begin(submit)
+        submit = self._placed(submit, job_id, journal, fsync)
+        return self._begin(structs.replace(submit, keep_requests=keep_requests))
 
     def resume(self, algorithm: Any, journal: str | Path, *, fsync: str = "group", on_divergence: str = "fail") -> Job:
         """Take up the job of this journal after its last step; parameters, shots, seed and limits are those it had.
@@ -170,6 +162,61 @@ class LocalRuntime:
         """
         self._check_open()
         return self._begin(resumed_job(algorithm, Path(journal), fsync, on_divergence))
+
+    def fork(
+        self,
+        source: str | Path,
+        step: int,
+        *,
+        algorithm: Any = None,
+        parameters: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        optimizer: str | None = None,
+        job_id: str | None = None,
+        journal: str | Path | None = None,
+        fsync: str = "group",
+        on_divergence: str = "fail",
+    ) -> Job:
+        """Begin a new job with the first steps of a recorded one, which are not executed again.
+
+        Shots and seed are those of that one, and so are parameters and limits that are not named.
+
+        Args:
+            source: Folder `DIR/JOB_ID` that `--out DIR` kept of a run, which may be under way, or the journal in it.
+            step: How many steps are taken over.
+            algorithm: As for `submit`; the one that is kept in the folder when None.
+            parameters: Laid over those that it had. The algorithm sees them from its beginning.
+            limits: Laid over those that it had.
+            optimizer: A method of `hybrid_runtime.optimize` that takes over after that step, at the best point so far.
+            job_id: As for `submit`, like all that follows.
+            journal: The new job's own file.
+            fsync: When that is forced to the disk.
+            on_divergence: As for `resume`: what to do when the algorithm, as it is now, asks for something else within
+                those steps than is recorded.
+
+        Raises:
+            InvalidInput: one of these cannot be used.
+            JournalError: the journal cannot be read, or has fewer steps.
+            BundleError: the algorithm is not kept beside it.
+        """
+        self._check_open()
+        changes: dict[str, Any]
+        changes = {"parameters": parameters, "limits": limits, "optimizer": optimizer, "on_divergence": on_divergence}
+        submit, make_journal = forked_job(journal_of(source), step, algorithm, **changes)
+        submit = self._placed(submit, job_id, journal, fsync)
+        make_journal(submit)
+        return self._begin(submit)
+
+    def _placed(self, submit: Submit, job_id: str | None, journal: str | Path | None, fsync: str) -> Submit:
+        """The job with its name and its journal."""
+        place = Path(journal).absolute() if journal else self._node.journals / f"{next(self._numbers)}.bin"
+        return structs.replace(
+            submit,
+            job_id=job_id or submit.job_id,
+            journal=str(place),
+            fsync=checked_fsync(fsync) if journal else "never",
+            private=not journal,
+        )
 
     def _begin(self, submit: Submit) -> Job:
         if submit.job_id in self._jobs:

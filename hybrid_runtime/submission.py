@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from hybrid_runtime.bundle import as_bundle
-from hybrid_runtime.declared import merged_limits
+from hybrid_runtime.declared import limits_by_name, merged_limits
+from hybrid_runtime.dispatcher.forking import fork_journal
 from hybrid_runtime.dispatcher.journal import Fsync
 from hybrid_runtime.dispatcher.locking import wait_until_free
 from hybrid_runtime.dispatcher.surveying import refuse_completed, survey
-from hybrid_runtime.errors import InvalidInput, JournalError, ResultNotEncodable
+from hybrid_runtime.errors import BundleError, InvalidInput, JournalError, ResultNotEncodable
 from hybrid_runtime.limits import MAX_SEED, MAX_SHOTS, Limits, whole
-from hybrid_runtime.protocol.bundles import encode_bundle
+from hybrid_runtime.optimizers.methods import canonical
+from hybrid_runtime.protocol.bundles import Bundle, content_hash, decode_bundle, encode_bundle
 from hybrid_runtime.protocol.control import Submit
-from hybrid_runtime.values import encode_value
+from hybrid_runtime.values import decode_value, encode_value
 
+JOURNAL_NAME = "journal.bin"
+BUNDLE_NAME = "bundle.bin"
+MAX_STEPS = 10**12
 # How a job says that its circuits are exact unless they name shots.
 EXACT = 0
 # A runtime that was left by its client needs a moment to end.
@@ -80,6 +87,86 @@ def resumed_job(algorithm: Any, journal: Path, fsync: str = Fsync.GROUP, on_dive
         "asked",
         on_divergence,
     )
+
+
+def forked_job(
+    source: Path,
+    steps: int,
+    algorithm: Any = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    optimizer: str | None = None,
+    on_divergence: str = "fail",
+) -> tuple[Submit, Callable[[Submit], None]]:
+    """A new job that begins with steps of a recorded one; the arguments are those of `LocalRuntime.fork`.
+
+    Returns:
+        The job, to be given its name and journal; and what then makes that journal.
+
+    Raises:
+        InvalidInput: one of these cannot be used.
+        JournalError: the journal cannot be read, or its job never began.
+        BundleError: the algorithm is not kept beside the journal.
+    """
+    steps = whole("step", steps, 0, MAX_STEPS)
+    began = survey(source).began
+    if began is None:
+        raise JournalError(f"{source} is empty: its job never began; run it anew")
+    bundle = kept_bundle(source) if algorithm is None else as_bundle(algorithm)
+    method = "" if optimizer is None else canonical(optimizer)
+    old = decode_value(began.parameters)
+    submit = Submit(
+        new_job_id(),
+        encode_bundle(bundle),
+        _encoded(parameters, old),
+        began.seed,
+        began.shots,
+        merged_limits(limits_by_name(began.limits), limits),
+        resume="forked",
+        on_divergence=checked_divergence(on_divergence),
+    )
+
+    def make(job: Submit) -> None:
+        path = Path(job.journal)
+        if path.exists():
+            raise InvalidInput(f"{path} exists already: a fork has a journal of its own; name another file")
+        record = structs.replace(
+            began,
+            job_id=job.job_id,
+            bundle_hash=content_hash(job.bundle),
+            limits=job.limits,
+            parameters=job.parameters,
+        )
+        fork_journal(path, source, steps, record, began.job_id, optimizer=method)
+
+    return submit, make
+
+
+def journal_of(path: str | Path) -> Path:
+    """The journal that a folder `DIR/JOB_ID` holds, or that this is.
+
+    Raises:
+        JournalError: there is none.
+    """
+    path = Path(path)
+    journal = path / JOURNAL_NAME if path.is_dir() else path
+    if not journal.is_file():
+        raise JournalError(f"there is no journal {journal}: name the folder DIR/JOB_ID of a run with --out DIR")
+    return journal
+
+
+def kept_bundle(journal: Path) -> Bundle:
+    """The algorithm that is kept beside a journal.
+
+    Raises:
+        BundleError: none is.
+    """
+    kept = journal.with_name(BUNDLE_NAME)
+    try:
+        return decode_bundle(kept.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{kept} cannot be read: {error.strerror}; name the algorithm's file instead") from error
 
 
 def checked_divergence(on_divergence: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -57,7 +58,7 @@ from hybrid_runtime.protocol.messages import (
 from hybrid_runtime.values import decode_value, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hybrid_runtime.circuit import Circuit
@@ -154,7 +155,8 @@ class Worker:
             draw=self._draw,
         )
         try:
-            value = styles.drive(algorithm, context, self._on_finalizing)
+            with self._optimizers_changed(load.optimizers, context):
+                value = styles.drive(algorithm, context, self._on_finalizing)
         except styles.Failure as failure:
             return self._failed(failure.stage, failure.cause, failure.value)
         self._finalizing = True
@@ -169,6 +171,23 @@ class Worker:
         self._send_drawn()
         metrics, logs = self._notes.take()
         return Finished(data, metrics, logs)
+
+    @contextmanager
+    def _optimizers_changed(self, optimizers: list[tuple[str, int]], context: Context) -> Iterator[None]:
+        """Meanwhile these take over, each after so many steps."""
+        if not optimizers:
+            yield
+            return
+        from hybrid_runtime.optimizers.handover import Handover, planned
+
+        handover = Handover(optimizers, lambda: context.history.steps)
+        with planned(handover):
+            yield
+        for method, after in optimizers:
+            if method not in handover.made:
+                context.log(
+                    f"{method} did not take over: no other method of hybrid_runtime.optimize ran after step {after}"
+                )
 
     def _failed(self, stage: str, error: BaseException, value: Any = None) -> Failed:
         self._finalizing = True

@@ -25,6 +25,7 @@ _HERE = {
     "keys": "keys:keys",
     "bench": "bench:bench",
     "journal": "journal:journal",
+    "fork": "fork:fork",
     "serve": "serve:serve",
     "config": "config:config",
 }
@@ -40,7 +41,6 @@ _OF_SERVERS = {
     "cancel": "remote.steer:cancel",
     "pause": "remote.steer:pause",
     "resume": "remote.steer:resume",
-    "fork": "remote.steer:fork",
     "queue": "remote.backends:queue",
     "environments": "remote.backends:environments",
     "usage": "remote.accounts:usage",

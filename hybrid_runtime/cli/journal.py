@@ -13,6 +13,7 @@ from hybrid_runtime.cli.options import Debug, Json
 from hybrid_runtime.cli.refusal import refuse
 from hybrid_runtime.cli.streams import say, write, write_json
 from hybrid_runtime.errors import HybridRuntimeError, InvalidInput
+from hybrid_runtime.submission import journal_of
 
 JournalPath = Annotated[
     Path, typer.Argument(metavar="PATH", help="A journal, or the folder DIR/JOB_ID that holds one.", show_default=False)
@@ -23,17 +24,13 @@ journal = typer.Typer(
 )
 
 
-def _file(path: Path) -> Path:
-    return path / "journal.bin" if path.is_dir() else path
-
-
 @journal.command(epilog=codes.epilog())
 def show(path: JournalPath, *, json: Json = False, debug: Debug = False) -> int:
     """Say what the job is, how far it has come and how it ended."""
     from hybrid_runtime.cli.journal_text import Summary  # not needed by the other commands, which load this module too
 
     try:
-        summary = Summary(_file(path))
+        summary = Summary(journal_of(path))
     except HybridRuntimeError as error:
         return refuse(error, json=json, debug=debug)
     if json:
@@ -49,7 +46,7 @@ def verify(path: JournalPath, *, json: Json = False, debug: Debug = False) -> in
     from hybrid_runtime.cli.journal_text import Summary
 
     try:
-        summary = Summary(_file(path))
+        summary = Summary(journal_of(path))
     except HybridRuntimeError as error:
         return refuse(error, json=json, debug=debug)
     found: dict[str, Any] = {"path": str(summary.path), "records": summary.records, "steps": summary.steps}
@@ -73,10 +70,10 @@ def export(
     """Write every record as a line of JSON, or every executed circuit as a row of a Parquet table."""
     try:
         if file_format == "parquet":
-            return _export_parquet(_file(path), output)
+            return _export_parquet(journal_of(path), output)
         if file_format != "json":
             raise InvalidInput(f"--format is json or parquet, not {file_format!r:.40}")
-        _export_lines(_file(path), output)
+        _export_lines(journal_of(path), output)
     except HybridRuntimeError as error:
         return refuse(error, json=False, debug=debug)
     return ExitCode.COMPLETED

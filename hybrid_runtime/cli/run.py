@@ -111,7 +111,7 @@ def run(
                     journal=folder.journal if folder else None,
                     fsync=fsync,
                 )
-            result = _follow(job, interrupts, quiet=quiet)
+            result = followed(job, interrupts, quiet=quiet)
             return Outputs(folder, json=json, quiet=quiet).result(result)
     except HybridRuntimeError as error:
         return refuse(error, json=json, debug=debug, backend=backend, seed=seed)
@@ -161,7 +161,7 @@ def _head_start(context: typer.Context) -> HeadStart:
     return context.obj if isinstance(context.obj, HeadStart) else HeadStart([])
 
 
-def _follow(job: Job, interrupts: Interrupts, *, quiet: bool) -> JobResult:
+def followed(job: Job, interrupts: Interrupts, *, quiet: bool) -> JobResult:
     """Show the job until it ends; its result."""
     # Imported while the runtime's processes load.
     from hybrid_runtime.cli.follow import follow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.branches import Branches
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def fork_journal(path: Path, source: Path, steps: int, began: Began, origin: str) -> None:
+def fork_journal(path: Path, source: Path, steps: int, began: Began, origin: str, *, optimizer: str = "") -> None:
     """Make a journal that holds so many steps of another one, as if its own job had made them.
 
     Args:
@@ -37,16 +38,19 @@ def fork_journal(path: Path, source: Path, steps: int, began: Began, origin: str
         steps: How many.
         began: What the new job is.
         origin: The other one's name.
+        optimizer: The method that takes over after them; the algorithm's own where it is empty.
 
     Raises:
         JournalError: the other journal cannot be read, or has fewer steps; or the new one cannot be written.
     """
+    earlier = [one for forked in islice(read(source), 2) if isinstance(forked, Forked) for one in forked.optimizers]
+    takeovers = [one for one in earlier if one[1] <= steps] + ([(optimizer, steps)] if optimizer else [])
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     journal = Journal(partial, Fsync.GROUP)
     try:
         journal.append(began)
-        journal.append(Forked(origin, steps))
+        journal.append(Forked(origin, steps, takeovers))
         for record in _until(source, steps):
             journal.append(record)
     except JournalError:

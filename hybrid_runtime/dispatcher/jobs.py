@@ -65,8 +65,8 @@ class Job:
 
     def load(self) -> Load:
         """The message that gives the job to its worker. A job with a past sees the backend that it began on."""
-        submit = self.submit
-        backend = self.machine.programs.backend if self.recorder is None else self.recorder.began_on
+        submit, recorder = self.submit, self.recorder
+        backend = self.machine.programs.backend if recorder is None else recorder.began_on
         return Load(
             submit.job_id,
             submit.bundle,
@@ -75,7 +75,8 @@ class Job:
             submit.shots,
             submit.limits,
             backend,
-            self.recorder is not None and self.recorder.past > 0,
+            recorder is not None and recorder.past > 0,
+            [] if recorder is None else recorder.optimizers,
         )
 
     def again(self, why: str, now: float) -> Submit:

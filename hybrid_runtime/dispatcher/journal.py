@@ -106,10 +106,14 @@ class Branched(_Record, tag="branched", frozen=True):
 
 
 class Forked(_Record, tag="forked", frozen=True):
-    """The job began with the steps of another job, up to this one."""
+    """The job began with the steps of another job, up to this one.
+
+    `optimizers` are the methods that take over, each with the number of steps after which it does, in order.
+    """
 
     job_id: str
     number: int
+    optimizers: list[tuple[str, int]] = []
 
 
 class Resumed(_Record, tag="resumed", frozen=True):

@@ -55,6 +55,7 @@ class Recorder:
         answers: How many do.
         began_on: The backend that its first step ran on.
         moved_to: The backend, where it is another than the one that answered last.
+        optimizers: Methods that take over, each after so many steps, where the job was forked for that.
         live: Whether an algorithm that goes another way than before is let go it.
         forgone: Why the journal, a private one, is not kept any more; empty while it is.
     """
@@ -82,6 +83,7 @@ class Recorder:
     def _open(self, submit: Submit, backend: Capabilities, known: Survey) -> None:
         self.kept, self.answers = known.kept, known.answers
         self.began_on, self.moved_to = backend, None
+        self.optimizers = [] if known.forked is None else known.forked.optimizers
         if known.began is None:
             hashed, environment = content_hash(submit.bundle), environment_here()
             job_id, seed, shots, limits = submit.job_id, submit.seed, submit.shots, submit.limits

@@ -10,6 +10,7 @@ from hybrid_runtime.dispatcher.branches import Branches
 from hybrid_runtime.dispatcher.journal import (
     Began,
     Branched,
+    Forked,
     Moved,
     Over,
     Resumed,
@@ -41,6 +42,7 @@ class Survey(NamedTuple):
         backend: The backend that answered last.
         kept: Which of its answers count, by their number in the file; None for all.
         answers: How many of them count.
+        forked: What it was forked from; None where it was not.
     """
 
     began: Began | None
@@ -50,6 +52,7 @@ class Survey(NamedTuple):
     backend: Capabilities | None
     kept: list[range] | None
     answers: int
+    forked: Forked | None = None
 
 
 class Surveyor:
@@ -64,6 +67,7 @@ class Surveyor:
         self._branches = Branches()
         self._began: Began | None = None
         self._over: Over | None = None
+        self._forked: Forked | None = None
         self._lost_at: int | None = None
         self._backend: Capabilities | None = None
 
@@ -86,6 +90,8 @@ class Surveyor:
             self._began, self._backend = record, record.backend
         elif isinstance(record, Over):
             self._over = record
+        elif isinstance(record, Forked):
+            self._forked = record
         elif isinstance(record, Moved):
             self._backend = record.backend
         elif isinstance(record, Branched):
@@ -97,8 +103,16 @@ class Surveyor:
     def found(self) -> Survey:
         """What they say."""
         branches = self._branches
-        answers = len(branches.executed)
-        return Survey(self._began, branches.steps, self._over, self._lost_at, self._backend, branches.kept, answers)
+        return Survey(
+            began=self._began,
+            steps=branches.steps,
+            over=self._over,
+            lost_at=self._lost_at,
+            backend=self._backend,
+            kept=branches.kept,
+            answers=len(branches.executed),
+            forked=self._forked,
+        )
 
 
 def survey(path: Path) -> Survey:

@@ -9,6 +9,7 @@ from hybrid_runtime.errors import InvalidInput
 from hybrid_runtime.optimizers.answers import RETURNED, SENT, check_for, one_each
 from hybrid_runtime.optimizers.asking import Gradient, Question, questions
 from hybrid_runtime.optimizers.cobyqa import one_at_a_time
+from hybrid_runtime.optimizers.handover import Best
 from hybrid_runtime.optimizers.lockstep import in_lockstep
 from hybrid_runtime.optimizers.methods import SPSA
 from hybrid_runtime.optimizers.solver import solve, solve_with
@@ -27,17 +28,23 @@ def run_steps(problem: Problem, batch: bool) -> Generator[Any, Any, Any]:
     import numpy as np
 
     refuse_special(problem)
+    best = Best(problem)
     check = check_for(problem.jac)
     asked = questions(problem, batched=batch)
     try:
         points, over = _next(asked)
         while not over:
+            successor = best.successor()
+            if successor is not None:
+                asked.close()
+                return (yield from run_steps(successor, batch))
             if batch:
                 values = one_each((yield np.array(points)), len(points), check, SENT)
             else:
                 values = []
                 for point in points:
                     values.append(check((yield point), SENT))
+            best.note(points, values)
             points, over = _next(asked, values)
     finally:
         asked.close()
@@ -46,7 +53,15 @@ def run_steps(problem: Problem, batch: bool) -> Generator[Any, Any, Any]:
 
 def run_blocking(problem: Problem, fun: Function, batch: bool) -> Any:
     """Minimize a plain function and return the `OptimizeResult`; scipy is called directly, without a thread."""
-    evaluate = _evaluator(problem, fun, batch)
+    evaluate = _watched(_evaluator(problem, fun, batch), Best(problem))
+    try:
+        return _run_blocking(problem, fun, evaluate, batch)
+    except _HandedOver as handed_over:
+        successor = handed_over.problem
+    return run_blocking(successor, fun, batch)
+
+
+def _run_blocking(problem: Problem, fun: Function, evaluate: Callable[[list[Point]], list[Any]], batch: bool) -> Any:
     if problem.method == SPSA:
         return _drive(questions(problem, batched=batch), evaluate)
     with one_at_a_time(problem, suspended=False):
@@ -59,11 +74,19 @@ def run_blocking(problem: Problem, fun: Function, batch: bool) -> Any:
 def run_yielding(problem: Problem, fun: Function, batch: bool) -> Generator[Any, Any, Any]:
     """Minimize a generator function: yield its circuits, be sent their results, return the `OptimizeResult`."""
     refuse_special(problem)
+    best = Best(problem)
     asked = questions(problem, batched=True)
     try:
         question, over = _next(asked)
         while not over:
-            question, over = _next(asked, (yield from _answer(question, problem, fun, batch)))
+            successor = best.successor()
+            if successor is not None:
+                asked.close()
+                return (yield from run_yielding(successor, fun, batch))
+            answer = yield from _answer(question, problem, fun, batch)
+            if not isinstance(question, Gradient):
+                best.note(question, answer)
+            question, over = _next(asked, answer)
     finally:
         asked.close()
     return question
@@ -107,6 +130,28 @@ def _evaluator(problem: Problem, fun: Function, batch: bool) -> Callable[[list[P
     if batch:
         return lambda points: one_each(fun(np.array(points)), len(points), check, RETURNED)
     return lambda points: [check(fun(point), RETURNED) for point in points]
+
+
+class _HandedOver(BaseException):
+    """Ends the method under way, and passes through scipy."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+
+
+def _watched(evaluate: Callable[[list[Point]], list[Any]], best: Best) -> Callable[[list[Point]], list[Any]]:
+    """The same, until another method takes over."""
+
+    def watched(points: list[Point]) -> list[Any]:
+        successor = best.successor()
+        if successor is not None:
+            raise _HandedOver(successor)
+        values = evaluate(points)
+        best.note(points, values)
+        return values
+
+    return watched
 
 
 def _drive(asked: Generator[Any, Any, Any], evaluate: Callable[[list[Point]], list[Any]]) -> Any:

@@ -147,7 +147,8 @@ class Drawn(_Message, tag="drawn"):
 class Load(_Message, tag="load"):
     """A job: the bundle and everything the algorithm's `Context` shows.
 
-    With `replay`, its first steps are recorded: the worker asks for them by `More`.
+    With `replay`, its first steps are recorded: the worker asks for them by `More`. `optimizers` are methods that take
+    over from the algorithm's own, each with the number of steps after which it does, in order.
     """
 
     job_id: str
@@ -158,6 +159,7 @@ class Load(_Message, tag="load"):
     limits: Limits
     backend: Capabilities
     replay: bool = False
+    optimizers: list[tuple[str, int]] = []
 
 
 class Results(_Message, tag="results"):

@@ -29,14 +29,13 @@ from hybrid_runtime.dispatcher.recall import Recall
 from hybrid_runtime.dispatcher.stop import Usage
 from hybrid_runtime.dispatcher.surveying import Survey, survey
 from hybrid_runtime.errors import (
-    BundleError,
     ErrorData,
     InvalidInput,
     JournalError,
     rebuild,
 )
 from hybrid_runtime.limits import StopReason
-from hybrid_runtime.protocol.bundles import decode_bundle, encode_bundle
+from hybrid_runtime.protocol.bundles import encode_bundle
 from hybrid_runtime.protocol.messages import (
     Diverged,
     Failed,
@@ -50,6 +49,7 @@ from hybrid_runtime.protocol.messages import (
     decoder,
     encode,
 )
+from hybrid_runtime.submission import journal_of, kept_bundle
 from hybrid_runtime.values import decode_value
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.algorithm import History
     from hybrid_runtime.circuit import Circuit
-    from hybrid_runtime.protocol.bundles import Bundle
     from hybrid_runtime.result import QuantumResult
-
-JOURNAL_NAME = "journal.bin"
-BUNDLE_NAME = "bundle.bin"
 
 
 class Replayed(NamedTuple):
@@ -114,7 +110,7 @@ def replay(
     began = known.began
     if began is None:
         raise JournalError(f"{journal} is empty: its job never began")
-    bundle = _kept_bundle(journal) if algorithm is None else as_bundle(algorithm)
+    bundle = kept_bundle(journal) if algorithm is None else as_bundle(algorithm)
     load = Load(
         began.job_id,
         encode_bundle(bundle),
@@ -124,6 +120,7 @@ def replay(
         began.limits,
         began.backend,
         replay=True,
+        optimizers=[] if known.forked is None else known.forked.optimizers,
     )
     past = _Past(journal, known)
     with tempfile.TemporaryDirectory(prefix="hybrid-runtime-replay-") as folder, _as_it_was():
@@ -148,27 +145,6 @@ def _replayed(outcome: Finished | Failed, worker: _ForegroundWorker, past: _Past
         logs=worker.lines,
         history=worker.history,
     )
-
-
-def journal_of(path: str | Path) -> Path:
-    """The journal that a folder `DIR/JOB_ID` holds, or that this is.
-
-    Raises:
-        JournalError: there is none.
-    """
-    path = Path(path)
-    journal = path / JOURNAL_NAME if path.is_dir() else path
-    if not journal.is_file():
-        raise JournalError(f"there is no journal {journal}: name the folder DIR/JOB_ID of a run with --out DIR")
-    return journal
-
-
-def _kept_bundle(journal: Path) -> Bundle:
-    kept = journal.with_name(BUNDLE_NAME)
-    try:
-        return decode_bundle(kept.read_bytes())
-    except OSError as error:
-        raise BundleError(f"{kept} cannot be read: {error.strerror}; name the algorithm's file instead") from error
 
 
 class _Parted(BaseException):

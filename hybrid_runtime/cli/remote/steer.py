@@ -1,22 +1,20 @@
-"""`qi-run cancel`, `pause`, `resume` and `fork`: what can be done with a job that was submitted."""
+"""`qi-run cancel`, `pause`, `resume` and `fork`: what can be done with a job on a server."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hybrid_runtime.cli.codes import ExitCode
-from hybrid_runtime.cli.options import Debug, Json, Limit, Param
-from hybrid_runtime.cli.parameters import parse_parameters
+from hybrid_runtime.cli.options import Debug, Json
 from hybrid_runtime.cli.remote.asking import connect, find_job
 from hybrid_runtime.cli.remote.options import JobArgument, ServerOption
 from hybrid_runtime.cli.remote.tables import plain
 from hybrid_runtime.cli.streams import say, write, write_json
-from hybrid_runtime.errors import InvalidInput
-from hybrid_runtime.limits import parse_limits
 
 if TYPE_CHECKING:
+    from hybrid_runtime.limits import Limits
     from hybrid_runtime.resources.jobs import Job
 
 Kill = Annotated[bool, typer.Option("--kill", help="At once, without letting it finalize.")]
@@ -56,35 +54,21 @@ def _told(info: Job, asked: str, *, json: bool) -> int:
     return ExitCode.COMPLETED
 
 
-JobAndStep = Annotated[
-    str,
-    typer.Argument(metavar="JOB@STEP", help="The job, and how many of its steps are taken over.", show_default=False),
-]
-OtherBackend = Annotated[str | None, typer.Option("--backend", "-b", metavar="NAME", help="Go on on another backend.")]
-OtherName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="What lists call the new job.")]
-
-
 def fork(
-    job_and_step: JobAndStep,
+    text: str,
+    step: int,
     *,
-    param: Param = None,
-    backend: OtherBackend = None,
-    limit: Limit = None,
-    name: OtherName = None,
-    server: ServerOption = None,
-    json: Json = False,
-    debug: Debug = False,
+    parameters: dict[str, Any] | None,
+    backend: str | None,
+    limits: Limits | None,
+    name: str | None,
+    server: str | None,
+    json: bool,
 ) -> int:
-    """Queue a new job that begins with another's first steps, without executing them again."""
-    del debug
-    text, at, step = job_and_step.rpartition("@")
-    if not at or not text or not step.isascii() or not step.isdigit():
-        raise InvalidInput(f"{job_and_step!r:.80} is not JOB@STEP; write for example last@20")
-    parameters = parse_parameters(param) if param else None
-    limits = parse_limits(limit) if limit else None
+    """Queue a new job that begins with another's first steps."""
     with connect(server) as client:
         found = find_job(client, text)
-        info = found.fork(int(step), parameters=parameters, backend=backend, limits=limits, name=name).info
+        info = found.fork(step, parameters=parameters, backend=backend, limits=limits, name=name).info
     if json:
         write_json(plain(info))
     else:
