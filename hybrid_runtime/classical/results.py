@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -48,7 +49,8 @@ def _each(items: list[ResultItem], circuits: int, backend: str) -> list[QuantumR
     found: list[QuantumResult] = []
     for item in items:
         if isinstance(item, ResultTable):
-            found += _tabled(item, backend)
+            table = Table(item)
+            found.extend(map(_Row, repeat((item, table, backend)), range(len(table.seeds))))
         else:
             found.append(_result(item, backend))
     if len(found) != circuits:
@@ -56,28 +58,16 @@ def _each(items: list[ResultItem], circuits: int, backend: str) -> list[QuantumR
     return found
 
 
-class RecordedResult(QuantumResult):
-    """The result of a step from a job's past, decoded when it is first looked at: most are only gone past.
+class _Unread(QuantumResult):
+    """A result that is made when it is first looked at: of many, few ever are."""
 
-    Args:
-        items: The answer to the step, which had one circuit.
-        shots: The shots asked for.
-        used: The shots and the seconds that the step took.
-        backend: The backend's name.
-    """
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: msgspec.Raw, shots: int, used: tuple[int, float], backend: str) -> None:
-        self._items: msgspec.Raw | None = items
-        self.shots_requested = shots
-        self.shots_done, self.duration_s = used
-        self.backend = backend
+    __slots__ = ("_unread",)
+    _unread: Any
 
     @property
     def counts(self) -> dict[str, int]:
         """As of any result: what most look at first."""
-        if self._items is not None:
+        if self._unread is not None:
             self._look()
         counts = self._counts
         return counts if type(counts) is dict else super().counts
@@ -86,16 +76,42 @@ class RecordedResult(QuantumResult):
         """What has no value yet.
 
         Raises:
-            ProtocolError: the step was not answered by one result.
+            ProtocolError: it cannot be made of what came.
         """
-        if name not in QuantumResult.__slots__ or self._items is None:
+        if name not in QuantumResult.__slots__ or self._unread is None:
             raise AttributeError(f"{QuantumResult.__name__!r} object has no attribute {name!r}")
         self._look()
         return getattr(self, name)
 
     def _look(self) -> None:
-        assert self._items is not None
-        items = _decode(self._items)
+        self._make(self._unread)
+        self._unread = None
+
+    def _make(self, unread: Any) -> None:
+        """Set every attribute but `shots_requested`."""
+        raise NotImplementedError
+
+
+class RecordedResult(_Unread):
+    """The result of a step from a job's past.
+
+    Args:
+        items: The answer to the step, which had one circuit.
+        shots: The shots asked for.
+        used: The shots and the seconds that the step took.
+        backend: The backend's name.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, items: msgspec.Raw, shots: int, used: tuple[int, float], backend: str) -> None:
+        self._unread = items
+        self.shots_requested = shots
+        self.shots_done, self.duration_s = used
+        self.backend = backend
+
+    def _make(self, unread: msgspec.Raw) -> None:
+        items = _decode(unread)
         item = items[0] if len(items) == 1 else None
         if type(item) is ResultData:
             self._counts, self._exact = item.counts, item.probabilities
@@ -106,7 +122,25 @@ class RecordedResult(QuantumResult):
             self._counts, self._exact = result._counts, result._exact
             self.shots_done, self.duration_s = result.shots_done, result.duration_s
             self.raw, self.seed, self.value = result.raw, result.seed, result.value
-        self._items = None
+
+
+class _Row(_Unread):
+    """One of the results that came in one table."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, table: tuple[ResultTable, Table, str], row: int) -> None:
+        self._unread = table
+        self._row = row
+
+    def _make(self, unread: tuple[ResultTable, Table, str]) -> None:
+        item, table, self.backend = unread
+        row, values, exact = self._row, table.values, table.probabilities
+        self._counts = table.counts, row
+        self._exact = None if exact is None else (exact, row)
+        self.shots_done, self.duration_s = item.shots_done, item.duration_s
+        self.raw, self.seed = None, table.seeds[row]
+        self.value = None if values is None else values[row]
 
 
 def _result(item: ResultData, backend: str) -> QuantumResult:
@@ -121,22 +155,3 @@ def _result(item: ResultData, backend: str) -> QuantumResult:
         value=item.value,
         probabilities=item.probabilities,
     )
-
-
-def _tabled(item: ResultTable, backend: str) -> list[QuantumResult]:
-    table = Table(item)
-    counts, exact, values = table.counts, table.probabilities, table.values
-    shots, duration_s = item.shots_done, item.duration_s
-    return [
-        QuantumResult(
-            counts=(counts, row),
-            shots_requested=0,
-            shots_done=shots,
-            duration_s=duration_s,
-            seed=seed,
-            backend=backend,
-            value=None if values is None else values[row],
-            probabilities=None if exact is None else (exact, row),
-        )
-        for row, seed in enumerate(table.seeds)
-    ]
