@@ -52,7 +52,8 @@ def renounce(*, outside: bool) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
     if outside:
         # Whoever may not make a network namespace outright may in a user namespace, where those are allowed.
-        any(libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
         _renounce_writing(libc)
 
 

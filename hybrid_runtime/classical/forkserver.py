@@ -132,12 +132,13 @@ class ForkServer:
     def _rehearse_long(self) -> None:
         """Go through a job that optimizes: later workers copy 400 pages less when they do for the first time."""
         self._until_long = None
-        if "scipy.optimize" in sys.modules:
-            from hybrid_runtime.classical import worker
+        if self._next is None or "scipy.optimize" not in sys.modules:
+            return  # there is no room for files where a worker could not be given any, or nothing to rehearse
+        from hybrid_runtime.classical import worker
 
-            worker.rehearse(Path(self._prepare().scratch) / "rehearsal", long=True)
-            packing.pack(forget_lookups=False)
-            gc.freeze()
+        worker.rehearse(Path(self._next.scratch) / "rehearsal", long=True)
+        packing.pack(forget_lookups=False)
+        gc.freeze()
 
     def _end_the_greedy(self) -> None:
         """Kill the workers that have taken more of the disk than they may, if it is time to look."""
@@ -264,7 +265,6 @@ def _become_worker(channel: SeqPacketChannel, out: int, err: int, sandbox: Sandb
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Of its own, too: what is set at an open file, such as its flags, shows to all who share it.
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in zip((null, out, err), _STANDARD_FDS, strict=True):

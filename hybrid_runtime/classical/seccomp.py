@@ -8,7 +8,6 @@ or reaches another process.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -16,6 +15,7 @@ import signal
 import socket
 import struct
 import termios
+from array import array
 from functools import cache
 from typing import Final
 
@@ -184,8 +184,9 @@ def program(*, private_root: bool, machine: str | None = None) -> Program:
 
 def install(code: bytes) -> None:
     """Put this process under the filter `code` for good; it must have set no-new-privileges."""
-    buffer = ctypes.create_string_buffer(code, len(code))
-    header = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+    # Not a buffer of ctypes, which makes a type for each size: in a worker that takes fourteen pages of memory.
+    memory = array("B", code)
+    header = struct.pack("HxxxxxxP", len(code) // 8, memory.buffer_info()[0])
     syscalls.seccomp(_SET_MODE_FILTER, _FLAG_SPEC_ALLOW, header)
 
 

@@ -7,6 +7,7 @@ other end of the channel.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -69,6 +70,10 @@ if TYPE_CHECKING:
 # The dispatcher sends it to stop an algorithm that is computing; the handler raises StopRequested there.
 STOP_SIGNAL = signal.SIGUSR1
 
+# What `signal` is made of, without its enumerations: it looks through all their members, which are shared with the
+# fork server, for each handler that a signal had before.
+_signal: Any = importlib.import_module("_signal")
+
 # Made once, before the fork: it takes longer than all else that a worker does at its start.
 _decoder = decoder(ToWorker)
 _decode_items = msgspec.msgpack.Decoder(list[ResultItem]).decode
@@ -100,10 +105,11 @@ class Worker:
             ChannelClosed: the dispatcher is gone.
         """
         # The runtime's own processes leave these to the client; an algorithm has them as any Python program has.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(STOP_SIGNAL, self._on_stop_signal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.signal(signal.SIGINT, signal.default_int_handler)
+        _signal.signal(STOP_SIGNAL, self._on_stop_signal)
+        _signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP_SIGNAL})
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
         first = self._channel.receive_nowait()
         if first is None:
