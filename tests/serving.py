@@ -53,21 +53,23 @@ class Service:
     Args:
         data: The data folder.
         settings: Lines of a settings file.
-        arguments: More arguments of `qi-run serve`.
+        database: The URL of its database; that in its data folder when empty.
 
     Attributes:
+        database: The URL of its database.
         url: Where it listens, while it runs.
         token: The operator's token.
         http: Speaks to it as its operator.
     """
 
-    def __init__(self, data: Path, settings: str = "", arguments: Sequence[str] = ()) -> None:
+    def __init__(self, data: Path, settings: str = "", database: str = "") -> None:
         self.data = data
+        self.database = database or f"sqlite:///{data / 'jobs.sqlite'}"
+        self._database = database
         self.url = ""
         self.token = ""
-        self._arguments = [*arguments]
         self.file = data.with_name(f"{data.name}.toml")
-        self.file.write_text(settings)
+        self._set(settings)
         self.http = httpx.Client()
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data.with_name(f"{data.name}.log")
@@ -86,7 +88,7 @@ class Service:
         place = ["--data", str(self.data), "--config", str(self.file), "--listen", listen, "--ready-fd", str(write)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hybrid_runtime", "serve", *place, *self._arguments],
+                [sys.executable, "-m", "hybrid_runtime", "serve", *place],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -181,8 +183,12 @@ class Service:
 
     def reload(self, settings: str) -> None:
         """Have it read other settings."""
-        self.file.write_text(settings)
+        self._set(settings)
         os.kill(self.pid, signal.SIGHUP)
+
+    def _set(self, settings: str) -> None:
+        named = f"database = {json.dumps(self._database)}\n" if self._database else ""
+        self.file.write_text(named + settings)
 
     def stop(self) -> int:
         """Have it end as an operator would; its exit status."""
@@ -220,9 +226,9 @@ def _line(read: int, process: subprocess.Popen[bytes]) -> bytes:
 
 
 @contextmanager
-def running_service(folder: Path, settings: str = "", arguments: Sequence[str] = ()) -> Iterator[Service]:
+def running_service(folder: Path, settings: str = "", database: str = "") -> Iterator[Service]:
     """A service in a folder of its own, ended afterwards with all that it started."""
-    one = Service(folder / "data", settings, arguments)
+    one = Service(folder / "data", settings, database)
     one.start()
     try:
         yield one

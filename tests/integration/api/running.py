@@ -75,8 +75,8 @@ def bundle(name: str = "algorithm") -> bytes:
     return encode_bundle(Bundle(name=name, entry="algorithm.py", python="3.11", files={"algorithm.py": source}))
 
 
-def start(folder: Path, **settings: Any) -> Api:
-    url = f"sqlite:///{folder / 'jobs.sqlite'}"
+def start(folder: Path, url: str, **settings: Any) -> Api:
+    """An API with its data in this folder and this database, which is empty."""
     store = Store(url, data=folder)
     store.migrate()
     secret = store.accounts.bootstrap()

@@ -20,6 +20,7 @@ from hybrid_runtime.resources.accounts import Member, ProjectRole, Role, TokenRe
 from hybrid_runtime.resources.backends import Environment
 from hybrid_runtime.resources.jobs import Job, JobRequest
 from hybrid_runtime.resources.records import Result
+from tests.databases import KINDS, Databases
 
 CIRCUIT = "version 3.0\nqubit[2] q\nbit[2] b\nH q[0]\nb = measure q"
 BACKEND = "emulator"
@@ -114,10 +115,11 @@ class World:
         return self.store.jobs.get(self.admin, job_id).state
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, postgres_url: Callable[[], str]) -> str:
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
     """An empty database of each kind."""
-    return f"sqlite:///{tmp_path}/jobs.sqlite" if request.param == "sqlite" else postgres_url()
+    with databases.empty(request.param, tmp_path) as empty:
+        yield empty
 
 
 @pytest.fixture

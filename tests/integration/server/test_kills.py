@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hybrid_runtime import LocalRuntime
 from hybrid_runtime.dispatcher.journal import Stepped, read
@@ -71,8 +71,8 @@ def undisturbed(walk) -> dict[tuple[int, int], float]:
 
 
 @pytest.fixture
-def service(tmp_path) -> Iterator[Service]:
-    with running_service(tmp_path, SETTINGS) as one:
+def service(tmp_path, databases, database_kind) -> Iterator[Service]:
+    with databases.empty(database_kind, tmp_path) as database, running_service(tmp_path, SETTINGS, database) as one:
         yield one
 
 
@@ -120,12 +120,15 @@ def check(service: Service, jobs: dict[str, tuple[int, int]], undisturbed: dict[
 
 def ends_of(service: Service) -> dict[str, int]:
     """How often each job came to an end, by the audit log."""
-    with closing(sqlite3.connect(service.data / "jobs.sqlite")) as database:
-        rows = database.execute(
-            "SELECT name, count(*) FROM audit WHERE subject = 'job' AND action IN ('completed', 'failed', 'cancelled') "
-            "GROUP BY name"
-        )
-        return dict(rows.fetchall())
+    query = (
+        "SELECT name, count(*) FROM audit WHERE subject = 'job' AND action IN ('completed', 'failed', 'cancelled') "
+        "GROUP BY name"
+    )
+    engine = sa.create_engine(service.database)
+    with closing(engine.connect()) as connection:
+        found = dict(connection.execute(sa.text(query)).all())
+    engine.dispose()
+    return found
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sqlite3
 import sys
 import textwrap
 import venv
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import hybrid_runtime
 from hybrid_runtime.dispatcher.journal import Stepped, read
@@ -57,8 +57,9 @@ WHERE = """
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("service"), ONE) as one:
+def service(tmp_path_factory, databases, database_kind) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    with databases.empty(database_kind, folder) as database, running_service(folder, ONE, database) as one:
         yield one
 
 
@@ -80,6 +81,22 @@ def wait_ended(pids: list[int]) -> None:
                 continue
             held.callback(os.close, fd)
             assert select.select([fd], [], [], 30.0)[0], f"process {pid} lives on"
+
+
+@contextmanager
+def locked(database: str) -> Iterator[None]:
+    """Hold the lock that whoever writes takes."""
+    engine = sa.create_engine(database, isolation_level="AUTOCOMMIT")
+    lock, unlock = (
+        ("BEGIN IMMEDIATE", "ROLLBACK")
+        if engine.dialect.name == "sqlite"
+        else ("SELECT pg_advisory_lock(7210651)", "SELECT pg_advisory_unlock(7210651)")
+    )
+    with closing(engine.connect()) as connection:
+        connection.exec_driver_sql(lock)
+        yield
+        connection.exec_driver_sql(unlock)
+    engine.dispose()
 
 
 # ------------------------------------------------------------------ starting and stopping
@@ -230,11 +247,9 @@ def test_a_job_is_cancelled_though_everything_is_killed_right_after_it_was_asked
 def test_jobs_go_on_while_the_database_is_locked(service, waiting):
     job = service.submit("emulator", bundle=service.upload(waiting), limits={"steps": 100})
     service.wait(job, lambda job: job["steps"] >= 3)
-    with closing(sqlite3.connect(service.data / "jobs.sqlite", isolation_level=None)) as database:
-        database.execute("BEGIN IMMEDIATE")
+    with locked(service.database):
         journal = service.data / "jobs" / job / "journal.bin"
         service.until(lambda: sum(isinstance(record, Stepped) for record in read(journal)) >= 90)
-        database.execute("ROLLBACK")
     result = service.result(job)
     assert (result["steps"], len(result["metrics"]["seen"])) == (100, 100)
 

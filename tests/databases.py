@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: private to them, on a Unix socket, and gone when they have ended."""
+"""Databases for tests: SQLite, and a PostgreSQL server private to them, on a Unix socket, gone when they have ended."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+# What a store may be kept in.
+KINDS = ("sqlite", "postgresql")
 
 
 def _programs() -> Path | None:
@@ -60,3 +67,45 @@ def running_postgres() -> Iterator[Path | None]:
         server.wait()
         log.close()
         shutil.rmtree(folder)
+
+
+class Databases:
+    """Gives empty databases of each kind.
+
+    Args:
+        server: The folder with the socket of a PostgreSQL server; None where there is none.
+    """
+
+    def __init__(self, server: Path | None) -> None:
+        self._server = server
+
+    @contextmanager
+    def empty(self, kind: str, folder: Path) -> Iterator[str]:
+        """The URL of a database that is there for the time of the block.
+
+        Args:
+            kind: One of `KINDS`; where there is no PostgreSQL, its tests are skipped.
+            folder: Where a file may be put.
+        """
+        if kind == "sqlite":
+            yield f"sqlite:///{folder}/jobs.sqlite"
+            return
+        if self._server is None:
+            reason = "there is no PostgreSQL server on this machine"
+            # What is to be tested everywhere before a change is taken must not be left out without notice.
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        name = f"test_{uuid.uuid4().hex}"
+        engine = sa.create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            try:
+                yield self._url(name)
+            finally:
+                with engine.connect() as connection:
+                    connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        finally:
+            engine.dispose()
+
+    def _url(self, name: str) -> str:
+        return f"postgresql+pg8000://tests@/{name}?unix_sock={self._server}/.s.PGSQL.5432"
