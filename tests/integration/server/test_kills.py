@@ -126,7 +126,7 @@ def ends_of(service: Service) -> dict[str, int]:
     )
     engine = sa.create_engine(service.database)
     with closing(engine.connect()) as connection:
-        found = dict(connection.execute(sa.text(query)).all())
+        found: dict[str, int] = dict(connection.execute(sa.text(query)).all())
     engine.dispose()
     return found
 
