@@ -207,9 +207,11 @@ class Context:
             raise StopRequested(self._stop.value)
         self.asked = True
         results = self._exchange(circuits)
+        shots, qpu_s = self.history.shots, self._qpu_s
         for result in results:
-            self.history.shots += result.shots_done
-            self._qpu_s += result.duration_s
+            shots += result.shots_done
+            qpu_s += result.duration_s
+        self.history.shots, self._qpu_s = shots, qpu_s
         return results
 
     def metric(self, name: str, value: Any) -> None:

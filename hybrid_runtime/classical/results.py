@@ -50,7 +50,8 @@ def _each(items: list[ResultItem], circuits: int, backend: str) -> list[QuantumR
     for item in items:
         if isinstance(item, ResultTable):
             table = Table(item)
-            found.extend(map(_Row, repeat((item, table, backend)), range(len(table.seeds))))
+            rows = range(len(table.seeds))
+            found.extend(map(_Row, repeat((table, backend)), rows, repeat(item.shots_done), repeat(item.duration_s)))
         else:
             found.append(_result(item, backend))
     if len(found) != circuits:
@@ -88,7 +89,7 @@ class _Unread(QuantumResult):
         self._unread = None
 
     def _make(self, unread: Any) -> None:
-        """Set every attribute but `shots_requested`."""
+        """Set every attribute that was not set from the beginning."""
         raise NotImplementedError
 
 
@@ -129,16 +130,17 @@ class _Row(_Unread):
 
     __slots__ = ("_row",)
 
-    def __init__(self, table: tuple[ResultTable, Table, str], row: int) -> None:
+    def __init__(self, table: tuple[Table, str], row: int, shots: int, duration_s: float) -> None:
         self._unread = table
         self._row = row
+        self.shots_done = shots
+        self.duration_s = duration_s
 
-    def _make(self, unread: tuple[ResultTable, Table, str]) -> None:
-        item, table, self.backend = unread
+    def _make(self, unread: tuple[Table, str]) -> None:
+        table, self.backend = unread
         row, values, exact = self._row, table.values, table.probabilities
         self._counts = table.counts, row
         self._exact = None if exact is None else (exact, row)
-        self.shots_done, self.duration_s = item.shots_done, item.duration_s
         self.raw, self.seed = None, table.seeds[row]
         self.value = None if values is None else values[row]
 
