@@ -50,13 +50,18 @@ class OutFolder:
         """The file with the job's steps."""
         return self.folder / "journal.bin"
 
+    @property
+    def has_result(self) -> bool:
+        """Whether what became of the job is in it."""
+        return (self.folder / "result.json").exists()
+
     def begin(self, bundle: bytes) -> None:
         """Keep what is to be run.
 
         Raises:
             InvalidInput: it cannot be written.
         """
-        self._write({"bundle.bin": bundle})
+        self._write(files={"bundle.bin": bundle})
 
     def keep(self, result: JobResult) -> Path:
         """Write what became of the job, `result.json` last; the folder.
@@ -65,26 +70,28 @@ class OutFolder:
             InvalidInput: it could not be written after all, as on a full disk.
         """
         self._write(
-            {
+            again=f"make space, then write it by --resume {self.job_id}" if self.journal.exists() else "",
+            files={
                 "metrics.csv": metrics_table(result.metrics).encode(),
                 "log.txt": "".join(f"{line}\n" for line in result.logs).encode("utf-8", "backslashreplace"),
                 "result.json": json.dumps(result.to_dict(), indent=2, allow_nan=False).encode() + b"\n",
-            }
+            },
         )
         return self.folder
 
-    def _write(self, files: dict[str, bytes]) -> None:
-        try:
-            for name, content in files.items():
-                partial = self.folder / f".{name}.partial"
+    def _write(self, *, files: dict[str, bytes], again: str = "") -> None:
+        for name, content in files.items():
+            partial = self.folder / f".{name}.partial"
+            try:
                 _write_through(partial, content)
                 partial.replace(self.folder / name)
-        except OSError as error:
-            raise _cannot_write(self._option, self._place, error) from error
+            except OSError as error:
+                partial.unlink(missing_ok=True)
+                raise _cannot_write(self._option, self._place, error, again) from error
 
     def discard(self) -> None:
         """Leave nothing behind of a job that never ran; one that has a journal or a result is kept."""
-        if self.resumed or self.journal.exists() or (self.folder / "result.json").exists():
+        if self.resumed or self.journal.exists() or self.has_result:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         folder = self._place
@@ -119,8 +126,9 @@ def _write_through(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _cannot_write(option: str, place: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(f"{option} {str(place)!r} cannot be written: {error.strerror}; choose another folder")
+def _cannot_write(option: str, place: Path, error: OSError, again: str = "") -> InvalidInput:
+    then = again or "choose another folder"
+    return InvalidInput(f"{option} {str(place)!r} cannot be written: {error.strerror}; {then}")
 
 
 def metrics_table(metrics: dict[str, list[float]]) -> str:

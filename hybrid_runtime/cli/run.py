@@ -11,6 +11,7 @@ from hybrid_runtime.bundle import bundle_file
 from hybrid_runtime.cli.codes import ExitCode
 from hybrid_runtime.cli.folder import OutFolder
 from hybrid_runtime.cli.headstart import HeadStart
+from hybrid_runtime.cli.kept import completed
 from hybrid_runtime.cli.options import (
     DEFAULT_BACKEND,
     DEFAULT_SHOTS,
@@ -82,6 +83,10 @@ def run(
             if out is not None:
                 folder = OutFolder(out, resume)
                 stack.callback(folder.discard)
+                if resume is not None and not folder.has_result:
+                    over = completed(folder.journal)
+                    if over is not None:
+                        return Outputs(folder, json=json, quiet=quiet).result(over)
             interrupts = stack.enter_context(Interrupts())
             start = _head_start(context)
             given = backend_options(backend, keys, backend_option)

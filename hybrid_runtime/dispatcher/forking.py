@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -47,17 +48,15 @@ def fork_journal(path: Path, source: Path, steps: int, began: Began, origin: str
     takeovers = [one for one in earlier if one[1] <= steps] + ([(optimizer, steps)] if optimizer else [])
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
-    journal = Journal(partial, Fsync.GROUP)
     try:
-        journal.append(began)
-        journal.append(Forked(origin, steps, takeovers))
-        for record in _until(source, steps):
-            journal.append(record)
+        with closing(Journal(partial, Fsync.GROUP)) as journal:
+            journal.append(began)
+            journal.append(Forked(origin, steps, takeovers))
+            for record in _until(source, steps):
+                journal.append(record)
     except JournalError:
-        journal.close()
-        partial.unlink()
+        partial.unlink(missing_ok=True)
         raise
-    journal.close()
     partial.replace(path)
 
 

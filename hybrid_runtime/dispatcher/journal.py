@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
@@ -20,6 +19,7 @@ from zlib import crc32
 import msgspec
 
 from hybrid_runtime.dispatcher.frames import FRAME, HEADER, MARK, check_header, frame_in, frames
+from hybrid_runtime.dispatcher.groupsync import GroupSync
 from hybrid_runtime.dispatcher.locking import open_locked
 from hybrid_runtime.errors import ErrorData, JournalError, JournalFull
 from hybrid_runtime.limits import Limits
@@ -151,7 +151,6 @@ class Fsync(StrEnum):
     NEVER = "never"  # when the kernel sees fit
 
 
-GROUP_S = 0.05
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Record)
 # How each begins.
@@ -186,9 +185,8 @@ class Journal:
         self._fd = open_locked(path)
         self._map: mmap.mmap | None = None
         self._space = 0
-        self._synced = 0
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._open = True
+        self._group: GroupSync | None = None
         try:
             before = os.fstat(self._fd).st_size
             self._end = valid_end(path, look) if before else 0
@@ -203,8 +201,7 @@ class Journal:
         # What is beyond the end may be left of a torn record: the next one must not seem to run into it.
         self._clear(before)
         if fsync is Fsync.GROUP:
-            self._thread = threading.Thread(target=self._sync_groups, name="journal-fsync", daemon=True)
-            self._thread.start()
+            self._group = GroupSync(self._fd)
 
     @property
     def end(self) -> int:
@@ -241,7 +238,11 @@ class Journal:
 
         Raises:
             JournalFull: there is no space, or it is as large as it may be; nothing was added.
+            JournalError: with `Fsync.GROUP`, the disk did not take what was appended before; nothing was added.
         """
+        group = self._group
+        if group is not None and group.failure is not None:
+            raise self._not_on_disk(group.failure)
         payload = _encode(record)
         size = len(payload)
         start = self._end
@@ -252,6 +253,8 @@ class Journal:
         self._map[start + 10 : end] = payload  # type: ignore[index]
         self._map[start : start + 10] = FRAME.pack(MARK, size, crc32(payload))  # type: ignore[index]
         self._end = end
+        if group is not None and group.idle:
+            group.wake()
 
     def deliver(self) -> None:
         """Called before a step's results are given to the algorithm.
@@ -261,35 +264,42 @@ class Journal:
         """
         if self._fsync is Fsync.STEP:
             try:
-                self.sync()
+                os.fdatasync(self._fd)
             except OSError as error:
-                raise JournalError(f"{self.path} cannot be forced to the disk: {error.strerror}") from error
+                raise self._not_on_disk(error) from error
 
-    def sync(self) -> None:
-        """Force everything appended to the disk."""
-        end = self._end
-        os.fdatasync(self._fd)
-        self._synced = end
-
-    def _sync_groups(self) -> None:
-        while not self._closing.wait(GROUP_S):
-            if self._synced != self._end:
-                self.sync()
+    def _not_on_disk(self, error: OSError) -> JournalError:
+        text = f"the disk does not take the journal {self.path}: {error.strerror}; see to the disk, then resume the job"
+        return JournalError(text)
 
     def close(self) -> None:
-        """Give back the space that was not used, and close the file. Closing twice is allowed."""
-        if self._closing.is_set():
+        """Give back the space that was not used, force everything to the disk, and close the file.
+
+        Closing twice is allowed.
+
+        Raises:
+            JournalError: the disk did not take everything; the file is closed all the same.
+        """
+        if not self._open:
             return
-        self._closing.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._open = False
+        failure = None
+        if self._group is not None:
+            self._group.close()
+            failure = self._group.failure
         if self._map is not None:
             self._map.close()
             self._map = None
-        os.ftruncate(self._fd, self._end)
-        if self._fsync is not Fsync.NEVER:
-            os.fsync(self._fd)
-        os.close(self._fd)
+        try:
+            os.ftruncate(self._fd, self._end)
+            if self._fsync is not Fsync.NEVER:
+                os.fsync(self._fd)
+        except OSError as error:
+            failure = error
+        finally:
+            os.close(self._fd)
+        if failure is not None:
+            raise self._not_on_disk(failure)
 
 
 def read(path: Path, until: int | None = None) -> Iterator[Record]:

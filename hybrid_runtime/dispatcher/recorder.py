@@ -77,7 +77,7 @@ class Recorder:
         try:
             self._open(submit, backend, surveyor.found())
         except JournalError:
-            self._journal.close()
+            self.close()
             raise
 
     def _open(self, submit: Submit, backend: Capabilities, known: Survey) -> None:
@@ -186,9 +186,13 @@ class Recorder:
             return str(error)
         return None
 
-    def close(self) -> None:
-        """Close the file; closing twice is allowed."""
-        self._journal.close()
+    def close(self) -> str | None:
+        """Close the file; what of it is not on the disk, if anything. Closing twice is allowed."""
+        try:
+            self._journal.close()
+        except JournalError as error:
+            return str(error)
+        return None
 
 
 def _forgo(_record: Record) -> None:

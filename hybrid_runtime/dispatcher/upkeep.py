@@ -226,6 +226,7 @@ class Upkeep(ABC):
         self._reports.now(job, _now())
 
     def _restart(self, job: Job, restart: Restart) -> None:
+        self._close_journal(job)
         self._release(job)
         self._tell(Restarted(job.job_id))
         self._reports.log(job, "log", [*restart.why.split("\n"), "the job goes on from its journal in a new worker"])
@@ -237,16 +238,24 @@ class Upkeep(ABC):
         self._reports.now(job, _now())
         steps = job.recorder.steps if job.recorder is not None else 0
         job.worker.kill()
+        self._close_journal(job)
         self._release(job)
         self._tell(Paused(job.job_id, steps, job.wall_left_s(_now())))
 
     def _end(self, job: Job, end: End) -> None:
         self._reports.drain(job)
         self._reports.now(job, _now())
+        self._close_journal(job)
         self._tell(end.report)
         job.worker.kill()
         self._release(job)
         self._classical.refill()
+
+    def _close_journal(self, job: Job) -> None:
+        """Nothing more is written to it; what the disk did not take is said before the job's end is."""
+        lacking = None if job.recorder is None else job.recorder.close()
+        if lacking is not None:
+            self._reports.log(job, "log", [lacking])
 
     def _release(self, job: Job) -> None:
         del self._jobs[job.job_id]

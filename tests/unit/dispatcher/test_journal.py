@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -208,3 +209,39 @@ def test_the_death_of_its_writer_loses_nothing(tmp_path):
     assert list(read(path)) == [Noted([("n", float(number))], []) for number in range(1000)]
     write(path, RECORDS)
     assert list(read(path))[1000:] == RECORDS
+
+
+def test_a_disk_that_fails_in_the_background_is_told_by_the_next_record(tmp_path, monkeypatch):
+    failing = threading.Event()
+
+    def fails(_fd: int) -> None:
+        failing.set()
+        raise OSError(5, "Input/output error")
+
+    journal = Journal(tmp_path / "failing", Fsync.GROUP)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fdatasync", fails)
+        journal.append(RECORDS[0])
+        assert failing.wait(10)
+        assert journal._group is not None
+        journal._group._thread.join()
+    with pytest.raises(JournalError, match=r"does not take the journal .*Input/output error; see to the disk"):
+        journal.append(RECORDS[1])
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.close()
+    journal.close()
+    assert list(read(tmp_path / "failing")) == RECORDS[:1]
+
+
+def test_a_disk_that_fails_at_the_end_is_told_and_the_file_is_closed(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "failing", Fsync.STEP)
+    journal.append(RECORDS[0])
+
+    def fails(_fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", fails)
+        with pytest.raises(JournalError, match="see to the disk"):
+            journal.close()
+    Journal(tmp_path / "failing").close()
