@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import httpx
 
 import hybrid_runtime
 from hybrid_runtime.bundle import bundle_file
+from hybrid_runtime.process import die_with_parent
 from hybrid_runtime.protocol.bundles import content_hash, encode_bundle
 
 # For a service to come up or to end on a busy machine; no test depends on how long it takes.
@@ -95,6 +97,8 @@ class Service:
                 pass_fds=[write],
                 env=os.environ | {"PYTHONPATH": str(_PACKAGE)},
                 start_new_session=True,
+                # Also where these tests are killed, nothing of it is left.
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         os.close(write)
         told = _line(read, self._process)

@@ -75,6 +75,7 @@ class _Service(Collector):
         yield oldest
         for name, text, value in (
             ("jobs_submitted", "Jobs that were accepted.", found.submitted),
+            ("jobs_claimed", "Jobs that a runner took from the queue.", found.claims),
             ("steps", "Steps that were answered.", found.steps),
             ("shots", "Shots that were done.", found.shots),
             ("qpu_seconds", "Time that backends spent executing.", found.qpu_s),
@@ -82,6 +83,10 @@ class _Service(Collector):
             total = _counter(name, text, [])
             total.add_metric([], value)
             yield total
+        ended = _counter("jobs_ended", "Jobs that have ended, by their final state.", ["state"])
+        for state, count in found.ended.items():
+            ended.add_metric([state], count)
+        yield ended
         yield from self._backends(now)
         watchers = _gauge("event_streams", "Event streams that are open.", [])
         watchers.add_metric([], self._hub.watchers)

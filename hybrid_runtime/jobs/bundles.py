@@ -121,6 +121,33 @@ class Bundles:
             connection.execute(sa.delete(holders).where(holders.c.bundle == sha256))
             connection.execute(sa.delete(bundles).where(bundles.c.sha256 == sha256))
 
+    def remove_strays(self, before: float) -> None:
+        """Remove files of which the database knows nothing, last written before this time: an upload broke off."""
+        old = [path for path in self._folder.glob("??/*") if _written_before(path, before)]
+        unfinished = [path for path in old if path.name.startswith(".")]
+        for path in unfinished:
+            path.unlink(missing_ok=True)
+        kept = [path for path in old if not path.name.startswith(".")]
+        with self._database.read() as connection:
+            strays = [path for path in kept if not _is_known(connection, path.stem)]
+        if strays:
+            with self._database.write() as connection:
+                for path in strays:
+                    # Uploaded again meanwhile, it is known, or new.
+                    if not _is_known(connection, path.stem) and _written_before(path, before):
+                        path.unlink(missing_ok=True)
+
+
+def _written_before(path: Path, at: float) -> bool:
+    try:
+        return path.stat().st_mtime < at
+    except FileNotFoundError:
+        return False
+
+
+def _is_known(connection: sa.Connection, sha256: str) -> bool:
+    return connection.scalar(sa.select(bundles.c.sha256).where(bundles.c.sha256 == sha256)) is not None
+
 
 def hold(database: Database, connection: sa.Connection, sha256: str, kind: str, holder: str) -> bool:
     """Let a user or a project use a bundle; whether that is new."""

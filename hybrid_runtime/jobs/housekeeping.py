@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 # In one transaction: what remains is done by the next one, and others get their turn in between.
 _AT_ONCE = 500
+# Longer than any upload takes.
+_STRAY_S = 86400.0
 _ENDED = [str(state) for state in JobState if state.final]
 
 
@@ -48,6 +51,7 @@ class Housekeeping:
         self._policy = policy
         self._bundles = kept
         self._folder = folder
+        self._removed = folder / ".removed"
 
     def promote(self) -> int:
         """Queue the jobs that were planned for a time that has come; how many."""
@@ -79,27 +83,36 @@ class Housekeeping:
             old = now - self._policy.keep_audit_s
             connection.execute(sa.delete(audit).where(audit.c.at < old, audit.c.subject != "job"))
             self._bundles.remove(connection, self._unneeded(connection, now))
+        self._bundles.remove_strays(now - _STRAY_S)
 
     def _sweep_jobs(self) -> None:
+        old = self._old_jobs()
+        with self._database.read() as connection:
+            due = connection.execute(old).first()
+        if due is not None:
+            with self._database.write() as connection:
+                self._forget(connection, connection.execute(old).all())
+        # Not within the transaction: it may take long. What a crash leaves is removed by the next sweep.
+        shutil.rmtree(self._removed, ignore_errors=True)
+
+    def _old_jobs(self) -> sa.Select[tuple[int, str]]:
         later = jobs.alias("later")
         # A fork reads the other job's journal when it starts.
         needed = sa.exists().where(later.c.forked_from == jobs.c.id, later.c.state.not_in(_ENDED))
-        old = sa.select(jobs.c.number, jobs.c.id).where(
-            jobs.c.ended_at < self._database.now() - self._policy.keep_jobs_s, ~needed
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(old.order_by(jobs.c.ended_at).limit(_AT_ONCE)).all()
-        if not rows:
-            return
+        ended = jobs.c.ended_at < self._database.now() - self._policy.keep_jobs_s
+        return sa.select(jobs.c.number, jobs.c.id).where(ended, ~needed).order_by(jobs.c.ended_at).limit(_AT_ONCE)
+
+    def _forget(self, connection: sa.Connection, rows: Sequence[sa.Row[tuple[int, str]]]) -> None:
         # First the files: what is left after a crash in between is a row that is found again.
+        self._removed.mkdir(parents=True, exist_ok=True)
         for row in rows:
-            shutil.rmtree(self._folder / row.id, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                (self._folder / row.id).rename(self._removed / row.id)
         numbers, ids = [row.number for row in rows], [row.id for row in rows]
-        with self._database.write() as connection:
-            for table in (events, logs, metrics, results):
-                connection.execute(sa.delete(table).where(table.c.job.in_(numbers)))
-            connection.execute(sa.delete(audit).where(audit.c.subject == "job", audit.c.name.in_(ids)))
-            connection.execute(sa.delete(jobs).where(jobs.c.number.in_(numbers)))
+        for table in (events, logs, metrics, results):
+            connection.execute(sa.delete(table).where(table.c.job.in_(numbers)))
+        connection.execute(sa.delete(audit).where(audit.c.subject == "job", audit.c.name.in_(ids)))
+        connection.execute(sa.delete(jobs).where(jobs.c.number.in_(numbers)))
 
     def _unneeded(self, connection: sa.Connection, now: float) -> Sequence[str]:
         named = sa.exists().where(algorithms.c.bundle == bundles.c.sha256)

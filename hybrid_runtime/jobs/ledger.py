@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 WAITING = frozenset({JobState.PLANNED, JobState.QUEUED, JobState.PAUSED})
+# What is counted for ever, beside the number of jobs: how many were claimed, and how many ended in each final state.
+CLAIMS = "claims"
+ENDED = "ended "
 _USED = {"jobs": 0, "steps": 0, "shots": 0, "qpu_s": 0.0, "wall_s": 0.0}
 _DAY_S = 86400
 
@@ -92,6 +95,7 @@ class Ledger:
         self._blocks: defaultdict[tuple[str, int, int], int] = defaultdict(int)
         self._loads: dict[tuple[str, str], dict[str, int]] = {}
         self._usage: dict[tuple[str, str], dict[str, float]] = {}
+        self._counted: defaultdict[str, int] = defaultdict(int)
 
     def row(self, number: int) -> Row:
         """A job's row as it stands."""
@@ -136,6 +140,10 @@ class Ledger:
             values["ended_at"] = self.now
         if to.final or to in WAITING:
             values |= {"lease_owner": None, "lease_until": None}
+        if was is JobState.QUEUED and to is JobState.STARTING:
+            self._counted[CLAIMS] += 1
+        if to.final:
+            self._counted[f"{ENDED}{to}"] += 1
         self._leave(row, was)
         fence = row["fence"]
         row |= values
@@ -210,6 +218,8 @@ class Ledger:
                 if any(load.values())
             ],
         )
+        counted = [{"name": name, "value": count} for name, count in self._counted.items()]
+        self._database.add(self.connection, counters, counted)
         day = int(self.now // _DAY_S)
         self._database.add(
             self.connection,

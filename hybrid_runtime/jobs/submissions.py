@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from hybrid_runtime.errors import Conflict, Forbidden, HybridRuntimeError, InvalidInput, QuotaExceeded
+from hybrid_runtime.errors import Conflict, Forbidden, HybridRuntimeError, InvalidInput, NotFound, QuotaExceeded
 from hybrid_runtime.job import JobState
 from hybrid_runtime.jobs.algorithms import chosen_project, resolve
 from hybrid_runtime.jobs.bundles import hold, require_bundle
@@ -131,6 +131,7 @@ class Desk:
         rows = [self._job(who, request) for request in submission.requests]
         if submission.fork is not None:
             source, fork = submission.fork
+            self._require_kept(source)
             rows[0] |= {"forked_from": source["id"], "fork_step": fork.step}
         self._waiting[who.user] = depth + len(rows)
         self._rows += rows
@@ -141,6 +142,11 @@ class Desk:
             self._keys[who.user, key] = record
             self._new_keys.append(record)
         return rows
+
+    def _require_kept(self, source: Row) -> None:
+        """Pass if the job that is forked is still there: it may have been removed since its row was read."""
+        if self._connection.scalar(sa.select(jobs.c.number).where(jobs.c.number == source["number"])) is None:
+            raise NotFound(f"job {source['id']} has been removed")
 
     def close(self) -> None:
         """Write what has been taken."""

@@ -47,6 +47,8 @@ def test_an_operator_reads_the_numbers_of_the_service(another):
     found = metrics(answer.text)
     assert found["hybrid_runtime_jobs"][("qulacs", "queued")] == 2
     assert found["hybrid_runtime_jobs_submitted"][()] == 3
+    assert found["hybrid_runtime_jobs_claimed"][()] == 1
+    assert found["hybrid_runtime_jobs_ended"] == {("completed",): 1, ("failed",): 0, ("cancelled",): 0}
     assert found["hybrid_runtime_steps"][()] == 3
     assert found["hybrid_runtime_queue_oldest_age_seconds"][("qulacs",)] >= 0
     assert found["hybrid_runtime_runner_heartbeat_age_seconds"][("qulacs",)] >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from hybrid_runtime.errors import Conflict, InvalidInput, NotFound, Unavailable
-from hybrid_runtime.jobs.schema import audit, events, keys, logs, metadata, metrics, results
+from hybrid_runtime.jobs.database import Database
+from hybrid_runtime.jobs.policy import Policy
+from hybrid_runtime.jobs.schema import audit, events, jobs, keys, logs, metadata, metrics, results
 from hybrid_runtime.jobs.store import Store
+from hybrid_runtime.jobs.submissions import Submission, accept
 from hybrid_runtime.resources.algorithms import AlgorithmRequest
 from hybrid_runtime.resources.jobs import ForkRequest, JobRequest
+from tests.integration.jobs.conftest import BACKEND
 
 DAY = 86400.0
 
@@ -132,6 +137,37 @@ def test_what_has_ended_long_ago_is_removed_with_all_it_left(world, url, tmp_pat
     assert world.store.usage.report(world.ann)[0].jobs == 2
     world.submit()
     assert world.store.statistics().submitted == 3
+
+
+def test_a_job_is_not_forked_that_was_removed_since_it_was_looked_up(world, url):
+    bundle = world.bundle()
+    job = world.submit(bundle=bundle)
+    world.finish(world.run(steps=2))
+    database = Database(url, world.clock)
+    with database.read() as connection:
+        row = connection.execute(sa.select(jobs).where(jobs.c.id == job.id)).one()._asdict()
+    world.clock.pass_s(91 * DAY)
+    world.store.housekeeping._sweep_jobs()
+    request = JobRequest(backend=BACKEND, bundle=bundle)
+    (answer,) = accept(database, Policy(), [Submission(world.ann, [request], fork=(row, ForkRequest(step=1)))])
+    database.close()
+    assert isinstance(answer, NotFound)
+    assert world.store.statistics().jobs == {}
+
+
+def test_what_an_upload_left_that_broke_off_is_removed_after_a_day(world, tmp_path):
+    known = world.bundle()
+    folder = tmp_path / "data/bundles/00"
+    folder.mkdir(parents=True, exist_ok=True)
+    stray, unfinished = folder / f"{'0' * 64}.bundle", folder / f".{'0' * 64}.bundle.1234"
+    new = folder / f"{'00' + '1' * 62}.bundle"
+    for path in (stray, unfinished, new):
+        path.write_bytes(b"x")
+    for path in (stray, unfinished, world.store.bundles.path(known)):
+        os.utime(path, (world.clock.at - DAY - 1, world.clock.at - DAY - 1))
+    world.store.housekeeping.sweep()
+    assert [path.exists() for path in (stray, unfinished, new)] == [False, False, True]
+    assert world.store.bundles.read(known)
 
 
 def test_bundles_that_nothing_needs_are_removed_after_a_while(world):
