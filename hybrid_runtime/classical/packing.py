@@ -18,7 +18,7 @@ _SIZES: Final = range(512, 0, -16)
 _POOL_BYTES: Final = 1 << 14
 _FIRST_IN_POOL: Final = 48
 # What is given up where it works otherwise.
-_MOST_BYTES_OF_A_SIZE: Final = 4 << 20
+_MOST_BYTES_OF_A_SIZE: Final = 1 << 20
 # Sizes of the C library's chunks, less the eight bytes that it has for itself; larger ones have mappings of their own.
 _CHUNKS: Final = (
     *(1024 * 2**power * part // 8 - 8 for power in range(6, -1, -1) for part in range(15, 7, -1)),
