@@ -179,10 +179,7 @@ def ask_for_many_rows(context: Any) -> Any:
 
     text = "version 3.0\nqubit[12] q\nbit[12] b\nRx({a}) q\nb = measure q"
     circuit = Circuit(text, parameters={"a": 0.0}, shots=1)
-    try:
-        context.run([circuit.bind(a=number * 1e-5) for number in range(100_000)])
-    except BaseException:  # noqa: BLE001 - a limit is what is to stop it
-        return
+    context.run([circuit.bind(a=number * 1e-5) for number in range(100_000)])
 
 
 @attack(
