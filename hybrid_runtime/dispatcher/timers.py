@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 
 NEVER = float("inf")
-# Of names that are wanted no more; with fewer, looking for what they have left is not worth it.
-_FEW = 64
+# Looking for those that are wanted no more is not worth it among fewer.
+_FEW = 128
 
 
 class Timers:
@@ -22,6 +22,7 @@ class Timers:
         self.next = NEVER
         self._heap: list[tuple[float, str]] = []
         self._unwanted: set[str] = set()
+        self._most = _FEW
 
     def add(self, at: float, name: str) -> None:
         """Wake up at this time; never, where it is infinite."""
@@ -33,10 +34,12 @@ class Timers:
     def drop(self, name: str) -> None:
         """Nobody waits for this name any more; its timers may still pass."""
         self._unwanted.add(name)
-        if len(self._unwanted) > max(_FEW, len(self._heap) // 2):
+        if len(self._heap) + len(self._unwanted) > self._most:
             self._heap = [timer for timer in self._heap if timer[1] not in self._unwanted]
             heapq.heapify(self._heap)
             self._unwanted.clear()
+            # Looking through all of them is worth it again when there are twice as many.
+            self._most = 2 * len(self._heap) + _FEW
             self.next = self._heap[0][0] if self._heap else NEVER
 
     def due(self, now: float) -> list[str]:
