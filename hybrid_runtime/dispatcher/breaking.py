@@ -35,17 +35,18 @@ if TYPE_CHECKING:
 
 STEP, EXECUTE, RESULTS, DELIVER = "step", "execute", "results", "deliver"
 POINTS = (STEP, EXECUTE, RESULTS, DELIVER)
-KINDS = ("kill", "drop", "delay", "duplicate", "corrupt")
+KINDS = ("kill", "drop", "delay", "duplicate", "corrupt", "jump")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One fault.
 
     Attributes:
-        kind: `kill` the dispatcher; `drop`, `duplicate` or `corrupt` the message; `delay` it by `seconds`.
+        kind: `kill` the dispatcher; `drop`, `duplicate` or `corrupt` the message; `delay` it by `seconds`; or let the
+            dispatcher's clock `jump` by `seconds`, back where they are below 0, as when somebody sets the time.
         point: Where on a step's way.
         at: At which message that passes the point, counted from 1 in each process.
-        seconds: See `delay`; all other messages wait as well.
+        seconds: See `delay`, for which all other messages wait as well, and `jump`.
     """
 
     kind: str
@@ -121,7 +122,17 @@ class Faults:
         if fault.kind == "delay":
             time.sleep(fault.seconds)
             return messages
+        if fault.kind == "jump":
+            _set_clock(fault.seconds)
+            return messages
         return [_garbled(data) for data in messages]
+
+
+def _set_clock(seconds: float) -> None:
+    """Have the time of day be another one in this process. The system's own clock is everybody's, and stays."""
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() + seconds
+    time.time_ns = lambda: now_ns() + round(seconds * 1e9)
 
 
 def _garbled(data: bytes) -> bytes:

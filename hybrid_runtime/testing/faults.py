@@ -111,7 +111,8 @@ def kill(target: Target | str, below: int | None = None, *, patience_s: float = 
 def freeze(target: Target | str, below: int | None = None) -> Iterator[list[int]]:
     """Stop the processes of this kind while it is entered, by SIGSTOP; those that are stopped.
 
-    To them no time has passed when they go on: so it is also what a jump of the clock looks like.
+    To them no time has passed when they go on: so it is also what a jump of the clock by which limits are held looks
+    like. The time of day jumps by a `Fault` of the kind `jump`.
     """
     stopped = pids(target, below)
     for pid in stopped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 SOURCE = """
 from hybrid_runtime import Circuit, hybrid
@@ -37,6 +38,24 @@ def test_a_corrected_algorithm_goes_on_where_it_failed(qi_run):
     assert [line["number"] for line in lines if line["record"] == "step"] == [1, 2, 3, 4]
     assert lines[-1]["state"] == "completed"
     assert f"{len(lines)} records with 4 steps, all whole" in qi_run("journal", "verify", f"kept/{job}").out
+
+
+def test_a_job_that_was_moved_to_another_place_goes_on_there(qi_run):
+    qi_run.file("a.py", SOURCE.replace("RAISE", "1 / 0"))
+    given = ("-p", "more=1000", "--seed", "3", "--shots", "20")
+    job = qi_run("run", "a.py", "--json", "--out", "kept", *given).told["job_id"]
+    elsewhere = qi_run.folder / "elsewhere"
+    shutil.copytree(qi_run.folder / "kept" / job, elsewhere / "runs" / job)
+    shutil.rmtree(qi_run.folder / "kept")
+    (elsewhere / "b.py").write_text(SOURCE.replace("RAISE", ""))
+    (qi_run.folder / "a.py").unlink()
+
+    again = qi_run("run", "elsewhere/b.py", "--json", "--out", "elsewhere/runs", "--resume", job)
+    assert (again.code, again.told["job_id"], again.told["steps"], again.told["seed"]) == (0, job, 4, 3)
+    whole = qi_run("run", "elsewhere/b.py", "--json", *given)
+    assert again.told["result"] == whole.told["result"]
+    assert qi_run("replay", f"elsewhere/runs/{job}", "--json").told["same"]
+    assert not (qi_run.folder / "kept").exists()
 
 
 def test_a_damaged_journal_is_refused_with_its_offset(qi_run):

@@ -97,6 +97,16 @@ def test_a_process_that_stood_still_goes_on_where_it_was(target, broken, undistu
     assert job.result().value == undisturbed.value
 
 
+@pytest.mark.parametrize("seconds", [4e8, -4e8])
+def test_a_clock_that_is_set_ends_no_limit_and_lengthens_none(seconds, broken, undisturbed):
+    jump = Fault(kind="jump", point="step", at=3, seconds=seconds)
+    result = broken(jump).run(walk, **GIVEN, limits=Limits(wall_s=60.0, think_s=30.0))
+    assert (result.value, result.steps, result.stop_reason) == (undisturbed.value, 20, StopReason.DONE)
+    endless = {**GIVEN, "parameters": {"steps": 10**9}}
+    stopped = broken(jump).run(walk, **endless, limits=Limits(wall_s=0.5))
+    assert stopped.stop_reason is StopReason.WALL
+
+
 def test_a_journal_without_space_ends_the_job_and_it_goes_on_when_there_is_some(broken, tmp_path):
     journal = tmp_path / "journal.bin"
     long = {"parameters": {"steps": 3000}, "shots": 5, "seed": 4}
