@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import logging
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
-from hybrid_runtime.api.problems import MEDIA_TYPE, TooLarge, of_error, on_http_error, problem
+from hybrid_runtime.api.problems import MEDIA_TYPE, TooLarge, TooSlow, of_error, on_http_error, problem
 from hybrid_runtime.errors import InternalError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from hybrid_runtime.api.settings import ApiSettings
 
 _log = logging.getLogger(__name__)
+# A body may take `stall_s`, and longer by what it holds: slower than this is nobody's network.
+_SLOWEST_BYTES_PER_S = 1000
 access_log = logging.getLogger("hybrid_runtime.access")
 
 
@@ -45,7 +48,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._most(scope["path"]), f"{self._prefix}-{next(self._numbers)}")
+        request_id = f"{self._prefix}-{next(self._numbers)}"
+        exchange = _Exchange(scope, receive, send, self._most(scope["path"]), self._settings.stall_s, request_id)
         scope.setdefault("state", {})["request_id"] = exchange.request_id
         begun = time.perf_counter()
         try:
@@ -79,11 +83,13 @@ class Edge:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, most: int, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, most: int, stall_s: float, request_id: str) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._most = most
+        self._stall_s = stall_s
+        self._begun = time.monotonic()
         self.request_id = request_id
         # 499, as of proxies: the client left before it was answered.
         self.status = 499
@@ -114,13 +120,24 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": content})
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self._next_message()
         if message["type"] == "http.request":
             self._taken += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
             if self._taken > self._most:
                 raise TooLarge(self._most)
         return message
+
+    async def _next_message(self) -> Message:
+        if self._ended:
+            return await self._receive()
+        # Not a time between two parts: one byte now and then would hold a connection for ever.
+        left = self._begun + self._stall_s + self._taken / _SLOWEST_BYTES_PER_S - time.monotonic()
+        try:
+            async with asyncio.timeout(left):
+                return await self._receive()
+        except TimeoutError:
+            raise TooSlow() from None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

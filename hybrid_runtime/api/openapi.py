@@ -77,6 +77,8 @@ def _complete(app: FastAPI) -> dict[str, Any]:
             guarded = path.startswith("/v1/")
             if guarded:
                 operation["responses"] |= anywhere
+            if "requestBody" in operation:
+                operation["responses"] |= _documented(408)
             operation["responses"] = dict(sorted(operation["responses"].items()))
             # The metrics are also given to the networks that the configuration names.
             operation["security"] = [{"token": []}] if guarded else [{"token": []}, {}] if path == "/metrics" else []

@@ -65,6 +65,7 @@ _HTTP = {
     400: Kind(400, "Malformed request", "Send what the OpenAPI description says; it is at /openapi.json."),
     404: Kind(404, "Not found", "Check the path; /openapi.json lists all."),
     405: Kind(405, "Method not allowed", "Use one of the methods in the `Allow` header."),
+    408: Kind(408, "Too slow", "Send the request again, over another connection."),
     413: Kind(413, "Too large", "Send less at a time; leave data out of bundles."),
     415: Kind(415, "Content type not taken", "Say in `Content-Type` what the OpenAPI description asks for."),
     422: Kind(422, "Cannot be used as given", "Correct the fields named, and send it again."),
@@ -83,6 +84,13 @@ class TooLarge(HTTPException):
 
     def __init__(self, most: int) -> None:
         super().__init__(413, f"the body is larger than the {most} bytes that are taken here", {"Connection": "close"})
+
+
+class TooSlow(HTTPException):
+    """The body does not come."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "the body of the request does not come, or too slowly", {"Connection": "close"})
 
 
 class WrongType(HTTPException):
@@ -195,6 +203,7 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     403: ("Forbidden", "this takes the role operator; yours is user"),
     404: ("NotFound", "there is no job job-7f3a that you may see"),
     405: ("InvalidInput", "DELETE /v1/jobs is not something that can be asked"),
+    408: ("InvalidInput", "the body of the request does not come, or too slowly"),
     409: ("Conflict", "the job has completed: it cannot be paused"),
     413: ("InvalidInput", "the body is larger than the 4194304 bytes that are taken here"),
     415: ("InvalidInput", "the content type is 'text/plain'; application/json is taken here"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from hybrid_runtime.api.app import create_app
+from hybrid_runtime.api.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,10 +37,13 @@ def serve(store: Store, settings: ApiSettings, sock: socket.socket, ready: Calla
     """
     # The kernel gives up a connection whose other end takes nothing any more; accepted sockets inherit it.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(settings.stall_s * 1000))
+    # Each connection takes a descriptor, and event streams alone are more than most hosts grant at first.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     config = uvicorn.Config(
         create_app(store, settings),
         # What runs with the dependencies that are pinned: neither is looked for, so none is found by accident.
-        http="h11",
+        http=type("_Patience", (Patience,), {"head_s": settings.stall_s}),
         loop="asyncio",
         ws="none",
         lifespan="on",

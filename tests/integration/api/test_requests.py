@@ -220,3 +220,23 @@ def test_what_is_logged_of_a_request_is_one_json_object(another):
     assert (entry["method"], entry["path"], entry["status"], entry["user"]) == ("POST", "/v1/jobs", 201, "ada")
     assert api.secrets["ada"] not in (api.folder / "api.log").read_text()
     assert job["id"]
+
+
+def test_a_head_that_does_not_end_is_not_waited_for(another):
+    api = another(stall_s=0.3)
+    with connected(api, b"GET /health HTTP/1.1\r\nHost:") as sock:
+        assert read_all(sock) == b""
+    # Nor after a request that was answered.
+    with connected(api, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") as sock:
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        sock.sendall(b"GET /hea")
+        assert b"HTTP/1.1" not in read_all(sock)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(another):
+    api = another(stall_s=0.3)
+    with connected(api, head(api, "POST", "/v1/jobs", "Content-Type: application/json", "Content-Length: 9")) as sock:
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"too slowly" in answer
+    assert api.client().get("/v1/whoami").status_code == 200
