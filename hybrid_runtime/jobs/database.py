@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hybrid_runtime.errors import InternalError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
 # Longer than any transaction of ours takes, also on a slow disk; who waits longer finds something broken.
 LOCK_PATIENCE_S = 30
@@ -46,6 +46,7 @@ class Database:
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         self.now = clock
         self._turn = threading.Lock()
+        self._statements: dict[Hashable, Any] = {}
         self._engine = _engine(url)
         self.dialect = self._engine.dialect.name
 
@@ -82,12 +83,22 @@ class Database:
 
     def add(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Add these rows' numbers to those of the rows with the same key, or insert them."""
-        if not rows:
-            return
-        key = [column.name for column in table.primary_key]
-        insert, index = self.insert_or(table, tuple(key))
-        sums = {name: table.c[name] + insert.excluded[name] for name in rows[0] if name not in key}
-        connection.execute(insert.on_conflict_do_update(index_elements=index, set_=sums), rows)
+        if rows:
+            names = tuple(rows[0])
+            connection.execute(self.once((table.name, names), lambda: self._adding(table, names)), rows)
+
+    def _adding(self, table: sa.Table, names: tuple[str, ...]) -> Any:
+        key = tuple(column.name for column in table.primary_key)
+        insert, index = self.insert_or(table, key)
+        sums = {name: table.c[name] + insert.excluded[name] for name in names if name not in key}
+        return insert.on_conflict_do_update(index_elements=index, set_=sums)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """A statement that depends on the kind of database, made once: making one takes longer than it takes to run."""
+        statement = self._statements.get(key)
+        if statement is None:
+            statement = self._statements[key] = make()
+        return statement
 
     def close(self) -> None:
         """Close all connections."""

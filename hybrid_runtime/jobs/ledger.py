@@ -235,14 +235,17 @@ class Ledger:
         ]
         # One that was only joined keeps its head, unless an earlier job has come back.
         if joined := [row for row in rows if row["head"] is not None]:
-            insert, index = self._database.insert_or(lanes, ("backend", "user", "rank"))
-            new = insert.excluded
-            earlier = sa.case((new.head < lanes.c.head, new.head), else_=lanes.c.head)
-            sums = {"queued": lanes.c.queued + new.queued, "head": earlier}
-            self.connection.execute(insert.on_conflict_do_update(index_elements=index, set_=sums), joined)
+            self.connection.execute(self._database.once("joined lanes", self._joining), joined)
         for row in rows:
             if row["head"] is None:
                 self._settle_left_lane(row)
+
+    def _joining(self) -> Any:
+        insert, index = self._database.insert_or(lanes, ("backend", "user", "rank"))
+        new = insert.excluded
+        earlier = sa.case((new.head < lanes.c.head, new.head), else_=lanes.c.head)
+        sums = {"queued": lanes.c.queued + new.queued, "head": earlier}
+        return insert.on_conflict_do_update(index_elements=index, set_=sums)
 
     def _settle_left_lane(self, lane: Row) -> None:
         """Look for the head of a lane that a job has left."""

@@ -86,9 +86,11 @@ def start(folder: Path, url: str, **settings: Any) -> Api:
     arguments = [url, str(folder), str(listening.fileno()), json.dumps(settings)]
     command = [sys.executable, str(Path(__file__).with_name("api_process.py")), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[listening.fileno()])
-    listening.close()
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    # What is accepted inherits it: an answer's body does not wait until its head is acknowledged.
+    assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    listening.close()
     admin = store.accounts.authenticate(secret)
     api = Api(address, folder, store, process, admin, {"admin": secret})
     api.add_user("ada")
