@@ -36,28 +36,33 @@ def versions(imported: Iterable[str]) -> dict[str, str]:
     foreign = sorted(set(imported) - sys.stdlib_module_names - {_OURS})
     if not foreign:
         return {}
-    from importlib import metadata  # takes longer to import than everything else here
+    # What is not installed here is left out: the environment it goes to is what counts.
+    packages = [package for module in foreign for package in packages_of(module)]
+    return {package: version for package in packages if (version := _version(package)) is not None}
 
-    found = {}
-    for module in foreign:
-        for package in packages_of(module):
-            try:
-                found[package] = metadata.version(package)
-            except (metadata.PackageNotFoundError, ValueError):
-                continue  # not installed here: the environment it goes to is what counts
-    return found
+
+# Finding one out takes milliseconds, and a package that was found may be imported: its version stays what it is.
+_versions: dict[str, str] = {}
+
+
+def _version(package: str) -> str | None:
+    """The version of a package, None where it is not installed."""
+    if package not in _versions:
+        from importlib import metadata  # takes longer to import than everything else here
+
+        try:
+            _versions[package] = metadata.version(package)
+        except (metadata.PackageNotFoundError, ValueError):
+            return None
+    return _versions[package]
 
 
 def packages_of(module: str) -> list[str]:
     """The packages that bring this module, by the names they are installed under; its own name where none does."""
-    from importlib import metadata
-
-    try:
-        metadata.version(module)
-    except (metadata.PackageNotFoundError, ValueError):
-        # It is called otherwise, as scikit-learn brings sklearn: this takes a look at every package there is.
-        return list(dict.fromkeys(_by_module().get(module, [module])))
-    return [module]
+    if _version(module) is not None:
+        return [module]
+    # It is called otherwise, as scikit-learn brings sklearn: this takes a look at every package there is.
+    return list(dict.fromkeys(_by_module().get(module, [module])))
 
 
 @cache
