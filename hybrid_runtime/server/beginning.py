@@ -13,7 +13,8 @@ from hybrid_runtime.dispatcher.forking import fork_journal
 from hybrid_runtime.dispatcher.journal import Began
 from hybrid_runtime.dispatcher.recorder import environment_here
 from hybrid_runtime.errors import InvalidInput, ResultNotEncodable
-from hybrid_runtime.protocol.bundles import Bundle, content_hash, encode_bundle
+from hybrid_runtime.jobs.requests import checked_limits
+from hybrid_runtime.protocol.bundles import Bundle, content_hash, decode_bundle, encode_bundle
 from hybrid_runtime.protocol.control import Ended, Submit
 from hybrid_runtime.resources.jobs import JobKind
 from hybrid_runtime.server import one_circuit
@@ -54,6 +55,7 @@ class Beginning:
         Raises:
             JournalError: its journal, or that of the job that it is forked from, cannot be read.
             InvalidInput: what was accepted cannot be run after all.
+            BundleError: its bundle is none.
             NotFound: its bundle is gone.
             Unavailable: the database does not answer.
             OSError: its folder cannot be written.
@@ -64,7 +66,7 @@ class Beginning:
         over = kept.ended(claimed.job_id)
         if over is not None:
             return over
-        parameters = claimed.parameters
+        parameters, asked = claimed.parameters, claimed.limits
         if claimed.kind is JobKind.QUANTUM:
             content = circuit_bundle()
             parameters = {"circuit": claimed.circuit, "language": claimed.language}
@@ -72,10 +74,14 @@ class Beginning:
             raise InvalidInput("the job names no bundle")
         else:
             content = self._bundle(claimed.bundle)
+            # Most who submit have written these into their request, but not those who only named the algorithm.
+            bundle = decode_bundle(content)
+            parameters = {**bundle.parameters, **parameters}
+            asked = {**checked_limits(bundle.limits), **asked}
         if not (folder / "bundle.bin").exists():
             write_whole(folder / "bundle.bin", content)
         shots = EXACT if claimed.shots is None else claimed.shots
-        limits = bounded(claimed.limits, self._limits)
+        limits = bounded(asked, self._limits)
         if limits.wall_s is not None:
             limits = replace(limits, wall_s=_wall_left(folder, limits.wall_s))
         try:

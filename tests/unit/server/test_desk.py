@@ -15,9 +15,11 @@ from hybrid_runtime.job import JobState
 from hybrid_runtime.jobs.access import Principal
 from hybrid_runtime.jobs.store import Store
 from hybrid_runtime.limits import Limits, StopReason
+from hybrid_runtime.protocol.bundles import Bundle, content_hash, encode_bundle
 from hybrid_runtime.protocol.control import Cancel, Ended, FromDispatcher, Log, Pause, Paused, Progress, Submit
 from hybrid_runtime.protocol.messages import Capabilities
 from hybrid_runtime.resources.accounts import Role
+from hybrid_runtime.resources.algorithms import AlgorithmRequest
 from hybrid_runtime.resources.backends import Environment
 from hybrid_runtime.resources.jobs import Job, JobRequest
 from hybrid_runtime.server.beginning import Beginning
@@ -25,7 +27,7 @@ from hybrid_runtime.server.desk import Desk
 from hybrid_runtime.server.folder import DataFolder
 from hybrid_runtime.server.settings import LimitsSettings
 from hybrid_runtime.timing import Timing
-from hybrid_runtime.values import encode_value
+from hybrid_runtime.values import decode_value, encode_value
 
 OPERATOR = Principal(user="operator", role=Role.ADMIN, token_id="")
 CAPABILITIES = Capabilities(name="b", driver="null", qubits=2, max_shots=10, operations=())
@@ -130,6 +132,20 @@ def test_a_claimed_job_is_handed_over_with_its_journal(bench):
     assert submit.journal == str(bench.folder.job(job) / "journal.bin")
     assert (bench.folder.job(job) / "bundle.bin").read_bytes() == submit.bundle
     assert bench.job(job).state is JobState.STARTING
+
+
+def test_what_an_algorithm_declares_holds_for_those_who_only_name_it(bench):
+    parameters, limits = {"a": 1, "b": 2}, {"steps": 7, "shots": 50}
+    bundle = Bundle(python="3.11", entry="a.py", files={"a.py": b""}, parameters=parameters, limits=limits)
+    data = encode_bundle(bundle)
+    bench.store.bundles.put(OPERATOR, data)
+    bench.store.algorithms.add(OPERATOR, AlgorithmRequest(name="mine", bundle=content_hash(data)))
+    request = JobRequest(backend="b", algorithm="mine", parameters={"b": 3}, limits={"shots": 9})
+    bench.store.jobs.submit(OPERATOR, request)
+    bench.desk.claim()
+    (submit,) = bench.dispatcher.told
+    assert decode_value(submit.parameters) == {"a": 1, "b": 3}
+    assert (submit.limits.steps, submit.limits.shots) == (7, 9)
 
 
 def test_no_more_jobs_are_claimed_than_may_run(bench):
