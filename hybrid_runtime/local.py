@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import structs
 
+from hybrid_runtime.dispatcher.surveying import DISPATCHER_LOST
 from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, rebuild
 from hybrid_runtime.job import JobResult, JobState
 from hybrid_runtime.jobhandle import Event, Job
@@ -49,7 +50,6 @@ DEFAULT_BACKEND = "qulacs"
 PRELOAD = ("numpy", "scipy.optimize", "cloudpickle", "hybrid_runtime.optimize", "cqasm.v3x")
 # A dispatcher that is lost so many times without any job having got further is not started again.
 MOST_RESTARTS = 3
-DISPATCHER_LOST = "dispatcher lost"
 
 
 class LocalRuntime:

@@ -23,7 +23,7 @@ from hybrid_runtime.dispatcher.journal import (
     Turned,
     read,
 )
-from hybrid_runtime.dispatcher.surveying import WORKER_LOST, Survey, Surveyor, refuse_completed
+from hybrid_runtime.dispatcher.surveying import DISPATCHER_LOST, WORKER_LOST, Survey, Surveyor, refuse_completed
 from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.protocol.bundles import content_hash
 from hybrid_runtime.protocol.replay import canonical, program_hash, request_hash
@@ -91,7 +91,9 @@ class Recorder:
             return
         if not submit.resume or known.began.job_id != submit.job_id:
             raise JournalError(f"{self.path} holds job {known.began.job_id} already: name another file")
-        refuse_completed(known, self.path)
+        if submit.resume != DISPATCHER_LOST:
+            # Its client may not have heard of the end: gone through again, without executing anything, it has the same.
+            refuse_completed(known, self.path)
         refuse_environment(known.began, self.path, self.live)
         self.past = self._journal.end
         self.steps = known.steps

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.protocol.messages import Capabilities
 
-# Why a job is taken up again when its worker was lost.
+# Why a job is taken up again.
 WORKER_LOST = "worker lost"
+DISPATCHER_LOST = "dispatcher lost"
 
 
 class Survey(NamedTuple):

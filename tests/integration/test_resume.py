@@ -377,3 +377,11 @@ def test_a_job_is_resumed_on_another_backend_which_answers_what_follows(tmp_path
     with LocalRuntime("qulacs", preload=QUICK) as client:
         result = client.resume(str(file), journal).result().raise_for_error()
     assert result.value == ["null", "null", "null", "qulacs", "qulacs"]
+
+
+def test_a_dispatcher_that_is_killed_at_a_jobs_end_has_not_lost_its_result(source, undisturbed):
+    wanted = undisturbed("blocking", "COBYLA")
+    with start() as client:
+        job = client.submit(f"{source}:blocking", parameters={"method": "COBYLA"}, shots=50, seed=SEED)
+        disturb(job, client, kill_dispatcher, wanted.steps)
+        same(job.result(), wanted)
