@@ -14,7 +14,7 @@ from msgspec import structs
 from hybrid_runtime.bundle import as_bundle
 from hybrid_runtime.declared import limits_by_name, merged_limits
 from hybrid_runtime.dispatcher.forking import fork_journal
-from hybrid_runtime.dispatcher.journal import Fsync
+from hybrid_runtime.dispatcher.journal import BUNDLE_NAME, JOURNAL_NAME, Fsync
 from hybrid_runtime.dispatcher.locking import wait_until_free
 from hybrid_runtime.dispatcher.surveying import refuse_completed, survey
 from hybrid_runtime.errors import BundleError, InvalidInput, JournalError, ResultNotEncodable
@@ -24,8 +24,6 @@ from hybrid_runtime.protocol.bundles import Bundle, content_hash, decode_bundle,
 from hybrid_runtime.protocol.control import Submit
 from hybrid_runtime.values import decode_value, encode_value
 
-JOURNAL_NAME = "journal.bin"
-BUNDLE_NAME = "bundle.bin"
 MAX_STEPS = 10**12
 # How a job says that its circuits are exact unless they name shots.
 EXACT = 0

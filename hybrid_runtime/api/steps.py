@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from hybrid_runtime.dispatcher.frames import HEADER
-from hybrid_runtime.dispatcher.journal import Stepped
+from hybrid_runtime.dispatcher.journal import JOURNAL_NAME, Stepped
 from hybrid_runtime.dispatcher.tail import Tail
 from hybrid_runtime.errors import NotFound
 from hybrid_runtime.protocol.messages import ResultData
@@ -60,7 +60,7 @@ class Journals:
         return bytes(step.items)
 
     def _after(self, job_id: str, after: int) -> Iterator[Stepped]:
-        path = self._jobs / job_id / "journal.bin"
+        path = self._jobs / job_id / JOURNAL_NAME
         if not path.exists():
             return  # it has not begun
         index = self._index(job_id)

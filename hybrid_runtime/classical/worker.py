@@ -293,22 +293,19 @@ class Worker:
             self._send_drawn()
         return self._send_and_receive(data)
 
-    def _send_and_receive(self, data: bytes) -> Any:
+    def _send_and_receive(self, data: bytes, receive: Callable[[], bytes | memoryview] | None = None) -> Any:
+        """Send a message; the answer to it, which `receive` takes from the channel."""
+        receive = receive or self._channel.receive
         self._channel.send(data)
-        answer = decode(_decoder, self._channel.receive())
+        answer = decode(_decoder, receive())
         while type(answer) is Moved:
             self._move(answer.backend)
-            answer = decode(_decoder, self._channel.receive())
+            answer = decode(_decoder, receive())
         return answer
 
     def _ask_for_past(self, data: bytes) -> Any:
         """As `_send_and_receive`; the answer, of which parts are decoded later, is a copy that nothing overwrites."""
-        self._channel.send(data)
-        answer = decode(_decoder, bytes(self._channel.receive()))
-        while type(answer) is Moved:
-            self._move(answer.backend)
-            answer = decode(_decoder, bytes(self._channel.receive()))
-        return answer
+        return self._send_and_receive(data, lambda: bytes(self._channel.receive()))
 
     def _move(self, backend: Capabilities) -> None:
         """Another backend answers from now on."""

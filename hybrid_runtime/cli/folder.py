@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from hybrid_runtime.dispatcher.journal import BUNDLE_NAME, JOURNAL_NAME
 from hybrid_runtime.errors import InvalidInput
 from hybrid_runtime.job import JobResult
 from hybrid_runtime.submission import new_job_id
@@ -48,7 +49,7 @@ class OutFolder:
     @property
     def journal(self) -> Path:
         """The file with the job's steps."""
-        return self.folder / "journal.bin"
+        return self.folder / JOURNAL_NAME
 
     @property
     def has_result(self) -> bool:
@@ -61,7 +62,7 @@ class OutFolder:
         Raises:
             InvalidInput: it cannot be written.
         """
-        self._write(files={"bundle.bin": bundle})
+        self._write(files={BUNDLE_NAME: bundle})
 
     def keep(self, result: JobResult) -> Path:
         """Write what became of the job, `result.json` last; the folder.

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+# What a job's folder, of a run that is kept or of a service, calls its journal and its algorithm.
+JOURNAL_NAME = "journal.bin"
+BUNDLE_NAME = "bundle.bin"
 _FIRST_SPACE = 256 * 1024
 _MOST_SPACE = 16 * 1024 * 1024
 # Of one job's journal: millions of steps. What an algorithm says by itself is in it, too, and others need the disk.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from hybrid_runtime.dispatcher.forking import fork_journal
-from hybrid_runtime.dispatcher.journal import Began
+from hybrid_runtime.dispatcher.journal import BUNDLE_NAME, JOURNAL_NAME, Began
 from hybrid_runtime.dispatcher.recorder import environment_here
 from hybrid_runtime.errors import InvalidInput, ResultNotEncodable
 from hybrid_runtime.jobs.requests import checked_limits
@@ -60,7 +60,7 @@ class Beginning:
             Unavailable: the database does not answer.
             OSError: its folder cannot be written.
         """
-        journal = folder / "journal.bin"
+        journal = folder / JOURNAL_NAME
         folder.mkdir(mode=0o700, exist_ok=True)
         kept = Kept(journal)
         over = kept.ended(claimed.job_id)
@@ -78,8 +78,8 @@ class Beginning:
             bundle = decode_bundle(content)
             parameters = {**bundle.parameters, **parameters}
             asked = {**checked_limits(bundle.limits), **asked}
-        if not (folder / "bundle.bin").exists():
-            write_whole(folder / "bundle.bin", content)
+        if not (folder / BUNDLE_NAME).exists():
+            write_whole(folder / BUNDLE_NAME, content)
         shots = EXACT if claimed.shots is None else claimed.shots
         limits = bounded(asked, self._limits)
         if limits.wall_s is not None:

@@ -10,6 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from hybrid_runtime.dispatcher.journal import JOURNAL_NAME
 from hybrid_runtime.dispatcher.locking import is_free
 from hybrid_runtime.errors import Conflict, HybridRuntimeError, LeaseLost, Unavailable, as_data
 from hybrid_runtime.protocol.control import Ended, FromDispatcher, Log, Paused, Progress, Restarted
@@ -46,7 +47,7 @@ class Held:
     def __init__(self, claimed: Claimed, folder: Path) -> None:
         self.claimed = claimed
         self.folder = folder
-        self.journal = folder / "journal.bin"
+        self.journal = folder / JOURNAL_NAME
         self.run = Run(claimed.job_id, begun=self.journal.exists())
         self.news = News()
         self.hand_at = 0.0
