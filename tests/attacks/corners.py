@@ -194,7 +194,7 @@ def send_tiny_messages(context: Any) -> Any:
     "one message of each job in turn",
     ends=("refused", "ProtocolError"),
     limits={"think_s": 20.0},
-    steps=300,
+    steps=1200,
 )
 def send_empty_notes(context: Any) -> Any:
     for _ in range(100_000):
