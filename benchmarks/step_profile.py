@@ -45,7 +45,7 @@ from hybrid_runtime.protocol.messages import (
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.protocol.watched import WatchedChannel
 from hybrid_runtime.quantum.drivers.scripted import NullDriver
-from hybrid_runtime.quantum.service import _Service
+from hybrid_runtime.quantum.executor import Executor
 
 _ROUNDS = 20
 _CALLS = 500
@@ -99,10 +99,10 @@ class Profile:
         self._step = encode(Step(2, calls))
         items = msgspec.Raw(encode([ResultData({"00": 1024}, 1024, 0.0, 1)]))
         self._executed = encode(Executed(1, 1024, 0.0, items))
-        self._service = _Service(driver, self._channel, None)
+        self._executor = Executor(driver)
         self._run = self._job(journal=False)[1]
         for define in self._first_run.define:
-            self._service._programs[define.program] = self._service._checked(define.body)
+            self._executor.define(define.program, define.body)
         self._execute = encode(Execute(2, self._run.calls, derive_seed(1, 2), 3600.0))
 
     def _job(self, *, journal: bool) -> tuple[Machine, Run]:
@@ -178,9 +178,9 @@ class Profile:
         """Between its request and its answer."""
         requests = decoder(ToQuantum)
         request = decode(requests, self._execute)
-        answer = self._service._answer(request)
+        answer = self._executor.answer(request)
         yield "decode Execute", microseconds(lambda: decode(requests, self._execute))
-        yield "check, run, encode the result", microseconds(lambda: self._service._answer(request))
+        yield "check, run, encode the result", microseconds(lambda: self._executor.answer(request))
         yield "encode Executed", microseconds(lambda: encode(answer))
 
     def one_message(self) -> Iterator[tuple[str, float]]:

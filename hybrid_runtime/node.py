@@ -74,10 +74,11 @@ def _serve(arguments: argparse.Namespace) -> Dispatcher:
         place = placement.parse(arguments.placement)
         cores = placement.Cores(place)
         placed = partial(placement.on_core, cores.quantum)
-        quantum = [_quantum(arguments.driver, arguments.options, placed)]
+        make = partial(_quantum, placed=placed, inline=place is placement.Placement.INLINE)
+        quantum = [make(arguments.driver, arguments.options)]
         for number, name in enumerate(arguments.failover):
             options = arguments.failover_options[number] if number < len(arguments.failover_options) else {}
-            quantum.append(_quantum(name, options, placed, started=False))
+            quantum.append(make(name, options, started=False))
         for process in quantum:
             held.callback(process.close)
         preload = tuple(arguments.preload)
@@ -104,13 +105,14 @@ def scratch_of(root: Path, pid: int) -> Path:
 def _quantum(
     backend: str,
     options: dict[str, Any],
-    placed: Callable[[], AbstractContextManager[None]],
     *,
+    placed: Callable[[], AbstractContextManager[None]],
+    inline: bool,
     started: bool = True,
 ) -> QuantumProcess:
     # A relay knows nothing of what its remote backend does at present.
     more = () if backend.startswith("tcp://") else ("--tell-states",)
-    return QuantumProcess(backend, options, more, placed=placed, started=started)
+    return QuantumProcess(backend, options, more, placed=placed, started=started, inline=inline)
 
 
 def _dispatcher(trace: Path | None, faults: bytes | None) -> Callable[..., Dispatcher]:

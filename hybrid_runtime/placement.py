@@ -33,7 +33,8 @@ _GROUPS = Path("/sys/fs/cgroup")
 class Placement(StrEnum):
     """The choices; the value is what options and reports say."""
 
-    AUTO = "auto"  # `spin` where this host gains by it and can afford it, else `free`
+    AUTO = "auto"  # `inline` where this host gains by looking and can afford it, else `free`
+    INLINE = "inline"  # as `spin`; and the dispatcher runs brief circuits itself, where the backend is an emulator
     SPIN = "spin"  # anywhere; who waits looks for its message for two milliseconds before it sleeps
     SAME_CORE = "same-core"  # all on one core; who waits sleeps
     FREE = "free"  # anywhere; who waits sleeps
@@ -42,7 +43,10 @@ class Placement(StrEnum):
     @property
     def patience_s(self) -> float:
         """For how long a process looks for its next message."""
-        return PATIENCE_S if self is Placement.SPIN else 0.0
+        return PATIENCE_S if self in _LOOKING else 0.0
+
+
+_LOOKING = (Placement.INLINE, Placement.SPIN)
 
 
 def parse(text: str) -> Placement:
@@ -57,20 +61,24 @@ def parse(text: str) -> Placement:
         raise InvalidInput(f"placement {text!r} is not known; choose {', '.join(Placement)}") from None
 
 
-def settled(placement: Placement) -> Placement:
+def settled(placement: Placement, *, shared: bool = False) -> Placement:
     """The placement itself, or the one that `auto` is on this host: measured once after each start of the host.
+
+    Where several users share the dispatcher, no circuit is run in its process unless that is asked for by name.
 
     Raises:
         InvalidInput: this host cannot have it.
     """
-    if placement is Placement.SPIN and not lines.available():
-        raise InvalidInput("placement spin needs an x86-64 processor: choose another, or auto")
+    if placement in _LOOKING and not lines.available():
+        raise InvalidInput(f"placement {placement} needs an x86-64 processor: choose another, or auto")
     if placement is not Placement.AUTO:
         return placement
     if not lines.available() or processor_time() < _FEWEST_CORES:
         return Placement.FREE
     found = _remembered()
-    return Placement.SPIN if found.looking_s <= _WORTH_IT * found.waking_s else Placement.FREE
+    if found.looking_s > _WORTH_IT * found.waking_s:
+        return Placement.FREE
+    return Placement.SPIN if shared else Placement.INLINE
 
 
 def processor_time() -> float:

@@ -24,12 +24,12 @@ def possible() -> list[Placement]:
     """The placements that differ on this machine."""
     several = len(os.sched_getaffinity(0)) > 1
     found = [Placement.SAME_CORE, Placement.FREE, Placement.SPREAD] if several else [Placement.SAME_CORE]
-    return [Placement.SPIN, *found] if lines.available() else found
+    return [Placement.INLINE, Placement.SPIN, *found] if lines.available() else found
 
 
 def elsewhere() -> list[Placement]:
     """Those that differ for processes which are not the runtime's own and wait as they do."""
-    return [placement for placement in possible() if placement is not Placement.SPIN]
+    return [placement for placement in possible() if placement not in (Placement.INLINE, Placement.SPIN)]
 
 
 def in_order(placement: Placement) -> tuple[int, int, int]:

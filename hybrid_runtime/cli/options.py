@@ -118,7 +118,8 @@ Placed = Annotated[
     typer.Option(
         "--placement",
         metavar="HOW",
-        help="How the processes share the cores and wait for each other: auto, spin, same-core, free or spread.",
+        help="How the processes share the cores and wait for each other: auto, inline, spin, same-core, free or "
+        "spread.",
     ),
 ]
 Trace = Annotated[

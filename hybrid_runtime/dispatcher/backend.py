@@ -9,11 +9,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.link import Link
+from hybrid_runtime.dispatcher.programs import decode_program
 from hybrid_runtime.dispatcher.recovery import MOST_CRASHES_IN_A_ROW
 from hybrid_runtime.errors import BackendFailed, BackendTimeout, ChannelClosed, ProtocolError, rebuild
 from hybrid_runtime.protocol.messages import (
     PROTOCOL_VERSION,
     Capabilities,
+    Define,
     Execute,
     Executed,
     Failure,
@@ -27,13 +29,13 @@ from hybrid_runtime.protocol.messages import (
 from hybrid_runtime.protocol.sessions import BackendState, Doing, FromDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import msgspec
 
     from hybrid_runtime.dispatcher.actions import Run
     from hybrid_runtime.dispatcher.jobs import Job
-    from hybrid_runtime.dispatcher.ports import QuantumPort
+    from hybrid_runtime.dispatcher.ports import InlinePort, QuantumPort
     from hybrid_runtime.errors import ErrorData
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
     from hybrid_runtime.protocol.sessions import RawDefine
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 EXECUTE_TIMEOUT_S = 3600.0
 # A quantum runtime that ends a request at its timeout needs some time to say so.
 GRACE_S = 10.0
+# Loading a driver takes about as long as so many steps take less without a message to its process and back.
+INLINE_AFTER = 1000
 
 
 class Backend:
@@ -56,6 +60,7 @@ class Backend:
         failed: The step that the last `Failure` was about.
         crashes: How often its process was lost since it last answered.
         gone: Why it is not started again.
+        inline: What runs brief steps in this process.
         arriving: Jobs that are to be run here from when it serves, with the step that each waits for.
 
     Args:
@@ -72,8 +77,11 @@ class Backend:
         self.failed: Run | None = None
         self.crashes = 0
         self.gone: ErrorData | None = None
+        self.inline: InlinePort | None = None
         self.arriving: dict[Job, Run | None] = {}
         self._port = port
+        # Answers of the process until it is worth while to run brief steps here; None where that is settled.
+        self._until_inline: int | None = INLINE_AFTER
         self._epoll = epoll
         self._timeout_s = timeout_s
         self._link: Link | None = None
@@ -112,14 +120,38 @@ class Backend:
         """The descriptor to wait on; None while there is none."""
         return None if self._link is None else self._link.fd
 
-    def ask(self, job: Job, run: Run) -> None:
-        """Have a step run, now or when those before it are done; `on_event` gives its answer."""
+    def ask(self, job: Job, run: Run) -> Executed | Failure | None:
+        """Have a step run, now or when those before it are done: its answer, or None where `on_event` gives that."""
         if job in self.arriving:
             self.arriving[job] = run
-            return
+            return None
+        if self.inline is not None:
+            answer = self._run_inline(self.inline, job, run)
+            if answer is not None:
+                return answer
         self._asking.append((job, run))
         if self._running is None and self.capabilities is not None:
             self._ask_next()
+        return None
+
+    def _run_inline(self, inline: InlinePort, job: Job, run: Run) -> Executed | Failure | None:
+        for program in run.define:
+            inline.define(program.program, program.body)
+        answer = None
+        if self._running is None and self.capabilities is not None:
+            answer = inline.answer(next(self._requests), run.calls, derive_seed(job.seed, job.machine.number))
+        if run.forget:
+            inline.forget(run.forget)
+        if answer is None:
+            return None
+        # The process keeps the same programs: it may be asked for them yet.
+        for program in run.define:
+            self._send(program)
+        if run.forget:
+            self._send(Forget(run.forget))
+        if type(answer) is Failure:
+            self.failed = run
+        return answer
 
     def runs(self, job: Job) -> bool:
         """Whether it is running the job's step."""
@@ -134,6 +166,8 @@ class Backend:
             self._send(Withdraw(self._running[0]))
         numbers = job.machine.programs.all_numbers()
         if numbers:
+            if self.inline is not None:
+                self.inline.forget(numbers)
             self._send(Forget(numbers))
 
     def on_event(self, events: int) -> tuple[Job, Executed | Failure] | None:
@@ -159,6 +193,8 @@ class Backend:
             self._running = None
             self.deadline = float("inf")
             self.crashes = 0
+            if self._until_inline:
+                self._until_inline -= 1
             if kind is Failure:
                 self.failed = running[2]
             if self._asking:
@@ -178,6 +214,21 @@ class Backend:
             raise BackendFailed(f"the quantum runtime does not speak version {PROTOCOL_VERSION} of the protocol")
         self.capabilities = message.capabilities
         self.served = True
+
+    @property
+    def inline_pays(self) -> bool:
+        """Whether so many steps have been run that it is time to see whether brief ones can be run here."""
+        return self._until_inline == 0
+
+    def load_inline(self, defined: Callable[[], Iterable[Define]]) -> None:
+        """Have brief steps run in this process from now on, if they can; `defined` gives the programs of all jobs."""
+        if self._until_inline is None or self.capabilities is None:
+            return
+        self._until_inline = None
+        self.inline = self._port.inline()
+        if self.inline is not None:
+            for program in defined():
+                self.inline.define(program.program, program.body)
 
     def begin(self, defined: Iterable[RawDefine]) -> None:
         """It serves: tell it these programs, and have it run what waits."""
@@ -210,6 +261,8 @@ class Backend:
     def tell(self, program: RawDefine) -> None:
         """Define a program that a job brings along."""
         self._send(program)
+        if self.inline is not None:
+            self.inline.define(program.program, decode_program(program.body))
 
     def ask_first(self, job: Job, run: Run) -> None:
         """Have a step run before all that wait, when it serves again."""

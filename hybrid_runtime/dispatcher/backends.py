@@ -59,11 +59,21 @@ class Backends(Upkeep):
                 defined += job.machine.programs.all_defined(run.forget if run else ())
         backend.begin(defined)
         self._watch_backend(backend)
+        if backend.inline is not None:
+            self._watched.let_sleep(backend.channel)
         self._tell(Open(capabilities))
         arriving, backend.arriving = backend.arriving, {}
         for job, run in arriving.items():
             self._arrive(job, run, backend, capabilities)
         self._start_waiting()
+        self._look_for_quiet()
+
+    def _load_inline(self, backend: Backend) -> None:
+        """Run its brief steps in this process from now on, where that is possible."""
+        jobs = [job for job in self._jobs.values() if job.backend is backend]
+        backend.load_inline(lambda: (program for job in jobs for program in job.machine.programs.held()))
+        if backend.inline is not None:
+            self._watched.let_sleep(backend.channel)
 
     def _lose_backend(self, backend: Backend, error: HybridRuntimeError) -> None:
         """Its process is gone, or of no use any more: it is started again, unless that was in vain too often."""

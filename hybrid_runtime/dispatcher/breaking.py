@@ -190,6 +190,9 @@ class _Quantum:
             self._channel = None
         self._port.start()
 
+    def inline(self) -> None:
+        """Nothing: faults are for messages to the process."""
+
 
 class _Pool:
     """A classical runtime whose workers' channels have faults."""

@@ -35,9 +35,10 @@ from hybrid_runtime.dispatcher.actions import (
 from hybrid_runtime.dispatcher.backend import EXECUTE_TIMEOUT_S, Backend
 from hybrid_runtime.dispatcher.backends import OVERDUE, Backends
 from hybrid_runtime.dispatcher.jobs import Job
+from hybrid_runtime.dispatcher.upkeep import QUIET, REFILL
 from hybrid_runtime.errors import ChannelClosed, HybridRuntimeError, ProtocolError
 from hybrid_runtime.protocol.control import Cancel, Submit
-from hybrid_runtime.protocol.messages import Executed, Stop, decode
+from hybrid_runtime.protocol.messages import Executed, Failure, Stop, decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,15 +172,20 @@ class Dispatcher(Backends):
         if self._jobs.get(job.job_id) is not job:
             self._hear_more(backend)
             return  # it ended, or lost its worker, while its circuits ran
-        now = _now()
-        machine = job.machine
-        if type(message) is Executed:
-            self._act(job, machine.on_executed(message, now))
-        else:
-            self._fail(job, message, now)  # type: ignore[arg-type]
-        if machine.deadline < job.timer:
+        self._answered(job, message)
+        if job.machine.deadline < job.timer:
             self._watch(job)
         self._hear_more(backend)
+        if backend.inline_pays:
+            self._load_inline(backend)
+
+    def _answered(self, job: Job, message: Executed | Failure) -> None:
+        """A job's step has been run, or could not be."""
+        now = _now()
+        if type(message) is Executed:
+            self._act(job, job.machine.on_executed(message, now))
+        else:
+            self._fail(job, message, now)  # type: ignore[arg-type]
 
     def _hear_more(self, backend: Backend) -> None:
         if backend.channel.holding and backend.fd is not None:
@@ -219,9 +225,9 @@ class Dispatcher(Backends):
         if backend.gone is not None:
             self._act(job, job.machine.on_backend_lost(backend.gone, _now()))
             return
-        backend.ask(job, run)
-        if run.define:  # as in every job's first step
-            self._classical.refill()
+        answer = backend.ask(job, run)
+        if answer is not None:
+            self._answered(job, answer)
         if backend.deadline < backend.timer:
             self._watch_backend(backend)
 
@@ -241,4 +247,9 @@ class Dispatcher(Backends):
                 self._watch(job)
             elif name.startswith(OVERDUE):
                 self._check_backend(name, now)
+            elif name == REFILL:
+                self._classical.refill()
+            elif name == QUIET and not self._jobs:
+                for backend in self._backends:
+                    self._load_inline(backend)
         self._reports.expire(self._jobs, now)

@@ -5,7 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hybrid_runtime.program import Program
+    from hybrid_runtime.protocol.messages import CircuitCall, Executed, Failure
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
+
+
+class InlinePort(Protocol):
+    """What runs brief steps of a backend in the dispatcher's process."""
+
+    def define(self, number: int, program: Program) -> None:
+        """Keep a program that has been checked and may be asked for."""
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Drop programs; those that are not known are left out."""
+
+    def answer(self, request: int, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
+        """The answer to a step; None where it is for the backend's own process."""
 
 
 class QuantumPort(Protocol):
@@ -21,6 +38,9 @@ class QuantumPort(Protocol):
         Raises:
             OSError: the host has no room for it.
         """
+
+    def inline(self) -> InlinePort | None:
+        """What runs its brief steps in this process, made now, which may take a tenth of a second; None for nothing."""
 
 
 class WorkerPort(Protocol):
@@ -55,7 +75,7 @@ class ClassicalPort(Protocol):
         """
 
     def refill(self) -> None:
-        """Now is a good time to prepare other workers: the beginning of a job is not slowed by it."""
+        """Now is a good time to prepare other workers: no job is slowed by it that has just begun."""
 
     def on_readable(self) -> list[tuple[int, int]]:
         """Take in news; the leased workers that ended, as (pid, exit status).

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_PROGRAMS = 10_000
 # The quantum runtime keeps each in about 130 bytes, for every job that it serves.
 MAX_OPERATIONS_HELD = 1_000_000
-_decode = msgspec.msgpack.Decoder(Program).decode
+decode_program = msgspec.msgpack.Decoder(Program).decode
 
 
 class Programs:
@@ -109,6 +109,10 @@ class Programs:
         known = self._bodies | {number: self._leaving[number] for number in leaving if number in self._leaving}
         return [RawDefine(number, body) for number, body in known.items()]
 
+    def held(self) -> list[Define]:
+        """Every program that may be called."""
+        return [Define(number, decode_program(body)) for number, body in self._bodies.items()]
+
     def move(self, backend: Capabilities, calls: Iterable[CircuitCall]) -> None:
         """Another backend runs the job from now on, beginning with these calls, which are in its numbers.
 
@@ -122,7 +126,7 @@ class Programs:
         unfit: dict[int, str] = {}
         observing = set()
         for number, body in [*self._bodies.items(), *self._leaving.items()]:
-            program = _decode(body)
+            program = decode_program(body)
             if program.observable:
                 observing.add(number)
             try:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.dispatcher.actions import Run
     from hybrid_runtime.dispatcher.jobs import Job
-    from hybrid_runtime.dispatcher.ports import ClassicalPort, QuantumPort, WorkerPort
+    from hybrid_runtime.dispatcher.ports import ClassicalPort, InlinePort, QuantumPort, WorkerPort
     from hybrid_runtime.protocol.control import Submit
+    from hybrid_runtime.protocol.messages import Executed, Failure
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 # On the way of a step the methods of the base class are called by its name, which is quicker than by `super`.
@@ -33,19 +34,17 @@ class _TracingBackend(Backend):
 
     Attributes:
         traces: Those of all jobs, by name.
-        trace: That of the job whose step was sent last.
     """
 
     traces: dict[str, JobTrace]
-    trace: JobTrace | None = None
 
-    @property
-    def running(self) -> tuple[int, Job, Run] | None:
-        """The request under way, and whose it is."""
-        return self._running
+    def _run_inline(self, inline: InlinePort, job: Job, run: Run) -> Executed | Failure | None:
+        trace = self.traces[job.job_id]
+        trace.checked = trace.asked = _now()
+        return Backend._run_inline(self, inline, job, run)
 
     def _ask_next(self) -> None:
-        self.trace = trace = self.traces[self._asking[0][0].job_id]
+        trace = self.traces[self._asking[0][0].job_id]
         Backend._ask_next(self)
         trace.asked = _now()
 
@@ -97,14 +96,10 @@ class TracingDispatcher(Dispatcher):
         Dispatcher._take(self, job, data)
         trace.checked = _now()
 
-    def _on_quantum(self, backend: Backend, events: int) -> None:
-        assert isinstance(backend, _TracingBackend)
+    def _answered(self, job: Job, message: Executed | Failure) -> None:
         arrived = _now()
-        # What is taken in now may have the next step sent, which changes both.
-        running, trace = backend.running, backend.trace
-        Dispatcher._on_quantum(self, backend, events)
-        if running is not None and trace is not None and backend.running is not running:
-            trace.answered(arrived, _now(), running[1].machine.watch.quantum_s)
+        Dispatcher._answered(self, job, message)
+        self._traces[job.job_id].answered(arrived, _now(), job.machine.watch.quantum_s)
 
     def _release(self, job: Job) -> None:
         super()._release(job)

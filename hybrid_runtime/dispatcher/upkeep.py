@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import select
 import time
 from abc import ABC, abstractmethod
@@ -46,6 +47,14 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _now = time.perf_counter
+# The timer of a dispatcher without jobs, and after how long it passes. Names of jobs do not begin like this.
+QUIET = "\0quiet"
+_QUIET_S = 0.05
+# The timer by which a new worker is prepared while a job has the old one. It takes some tens of milliseconds of a core,
+# which a short job needs itself where there are few.
+REFILL = "\0refill"
+_FEW_CORES = 3
+_REFILL_S, _REFILL_SOON_S = 0.5, 0.01
 
 
 class Upkeep(ABC):
@@ -76,6 +85,8 @@ class Upkeep(ABC):
         self._reports = Reports(self._tell, self._epoll, self._handlers)
         self._watched = Watch(self._epoll, self._handlers, patience_s)
         self._epoll.register(classical.fileno(), select.EPOLLIN)
+        few = len(os.sched_getaffinity(0)) <= _FEW_CORES
+        self._refill_s = _REFILL_S if few else _REFILL_SOON_S
         self._open = True
         self.failed = False
         # Whether any job has had a worker.
@@ -224,6 +235,7 @@ class Upkeep(ABC):
         except ChannelClosed:
             return  # it died before it was used: its exit is reported next
         self._reports.now(job, _now())
+        self._deadlines.add(_now() + self._refill_s, REFILL)
 
     def _restart(self, job: Job, restart: Restart) -> None:
         self._close_journal(job)
@@ -266,6 +278,12 @@ class Upkeep(ABC):
         self._reports.unwatch(job)
         self._forget_link(job)
         job.close()
+        self._look_for_quiet()
+
+    def _look_for_quiet(self) -> None:
+        """There may be nothing to do for a while: what takes some time, and is for later, is done then."""
+        if not self._jobs:
+            self._deadlines.add(_now() + _QUIET_S, QUIET)
 
     def _forget_link(self, job: Job) -> None:
         if self._handlers.pop(job.link.fd, None):

@@ -50,6 +50,8 @@ class Watch:
         # Those of one job look by turns; each further one's worker needs a core to do so.
         self._most = max(1, len(os.sched_getaffinity(0)) - 2) if most is None else most
         self._backends: list[WatchedChannel] = []
+        # Those of them that do not look, while the dispatcher does.
+        self._asleep: set[SeqPacketChannel] = set()
         self._jobs: list[WatchedChannel] = []
         self._lines: list[tuple[Incoming, int]] = []
         self._allowed = False
@@ -68,11 +70,17 @@ class Watch:
             self._jobs.append(channel)
             self._settle()
 
+    def let_sleep(self, channel: SeqPacketChannel) -> None:
+        """This quantum runtime is asked for little: it is not to look for its requests."""
+        self._asleep.add(channel)
+        self._settle()
+
     def drop(self, channel: SeqPacketChannel) -> None:
         """Nothing more is expected from it; one that is not known is left alone."""
         for known in (self._backends, self._jobs):
             if channel in known:
                 known.remove(channel)
+                self._asleep.discard(channel)
                 self._settle()
 
     def _settle(self) -> None:
@@ -80,7 +88,7 @@ class Watch:
         self._allowed = self._patience_s > 0 and 0 < len(self._jobs) <= self._most
         channels = [*self._backends, *self._jobs]
         for channel in channels:
-            channel.grant(self._patience_s if self._allowed else 0.0)
+            channel.grant(self._patience_s if self._allowed and channel not in self._asleep else 0.0)
         self._lines = [(channel.line, channel.fileno()) for channel in channels]
 
     def wait(self, timeout_s: float) -> list[tuple[int, int]]:

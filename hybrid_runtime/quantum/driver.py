@@ -107,6 +107,14 @@ class QuantumDriver(Protocol):
 
 
 @runtime_checkable
+class Estimates(Protocol):
+    """A driver that knows beforehand how long it takes; a further method, for those that compute by themselves."""
+
+    def estimate_s(self, program: Program) -> float:
+        """About how long one row of this program takes, in seconds, whatever its shots; infinite where that is open."""
+
+
+@runtime_checkable
 class TellsState(Protocol):
     """A driver that knows when its backend is neither idle nor executing; a further method, for those that can."""
 

@@ -19,6 +19,8 @@ from hybrid_runtime.protocol.watched import WatchedChannel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hybrid_runtime.quantum.inline import Inline
+
 _REMOTE = "tcp://"
 # Time to take leave of what is on another host: to withdraw requests, to give back a lock. What is on this host
 # ends with its process.
@@ -42,6 +44,7 @@ class QuantumProcess:
         more: Further arguments of the process.
         placed: Entered while the process is started.
         started: Whether it is started at once; else `start` does.
+        inline: Whether brief circuits may be run in the calling process as well.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class QuantumProcess:
         *,
         placed: Callable[[], AbstractContextManager[None]] = nullcontext,
         started: bool = True,
+        inline: bool = False,
     ) -> None:
         self._backend = backend
         self._options = dict(options or {})
         self._more = more
         self._placed = placed
+        self._inline = inline
         self._goodbye_s = _GOODBYE_S if _REMOTE in backend else 0.0
         self._started: tuple[SeqPacketChannel, subprocess.Popen[bytes]] | None = None
         if started:
@@ -110,6 +115,14 @@ class QuantumProcess:
     def pid(self) -> int:
         """The process's id."""
         return self._process.pid
+
+    def inline(self) -> Inline | None:
+        """What runs brief circuits in this process, made now; None where nothing is to, or can."""
+        if not self._inline:
+            return None
+        from hybrid_runtime.quantum.inline import load
+
+        return load(self._backend, self._options)
 
     def interrupt(self) -> None:
         """Interrupt what its driver runs."""

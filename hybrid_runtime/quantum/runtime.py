@@ -20,6 +20,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,9 @@ from hybrid_runtime.protocol.messages import encode
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.protocol.watched import WatchedChannel
 from hybrid_runtime.quantum.drivers import registry
-from hybrid_runtime.quantum.service import failure, serve
+from hybrid_runtime.quantum.executor import failure
+from hybrid_runtime.quantum.service import serve
+from hybrid_runtime.quantum.threads import limit_threads
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -43,14 +46,6 @@ EXIT_OK = 0
 EXIT_BROKEN_CHANNEL = 1
 EXIT_USAGE = 2
 EXIT_NO_DRIVER = 3
-
-# Circuits of a hybrid algorithm are small and follow each other: handing them to a thread pool costs more
-# than it saves, and the cores belong to the workers.
-_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-# The one among them by which an emulator in C++ takes its number, so an option of its driver can set it.
-_EMULATOR_THREADS = "OMP_NUM_THREADS"
-_MOST_THREADS = 256
 
 _TITLE = Path("/proc/self/comm")  # what `ps` and `top` show, 15 bytes
 
@@ -118,23 +113,13 @@ def _options(text: str) -> dict[str, Any]:
 
 
 def _prepare_process(driver: str, options: str) -> None:
-    for name in _THREAD_COUNTS:
-        os.environ[name] = "1"  # read by numpy and the emulators when they are imported, which is later
-    os.environ[_EMULATOR_THREADS] = str(_threads(options))
+    with suppress(InvalidInput):  # what is wrong with them is said when the driver is opened
+        limit_threads(_options(options))
     parent = os.getppid()
     _TITLE.write_bytes(f"quantum-{driver}".encode()[:15])
     renounce(outside=driver in registry.SELF_CONTAINED)
     die_with_parent(parent)
     ignore_interrupts()
-
-
-def _threads(options: str) -> int:
-    """The driver's option `threads`; 1 where it has none, or one that the driver itself will refuse."""
-    try:
-        threads = _options(options).get("threads", 1)
-    except InvalidInput:
-        return 1
-    return threads if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS else 1
 
 
 def _take_signals(driver: QuantumDriver) -> None:

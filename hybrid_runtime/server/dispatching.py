@@ -140,7 +140,7 @@ def node_arguments(
         command += ["--isolation", backend.isolation]
     for other in others:
         command += ["--failover", other.driver, "--failover-options", as_json(other.options)]
-    command += ["--placement", settled(parse(backend.placement)).value]
+    command += ["--placement", settled(parse(backend.placement), shared=True).value]
     if environment.python is not None:
         command += ["--python", environment.python]
     return command

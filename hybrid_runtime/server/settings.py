@@ -54,8 +54,8 @@ class BackendSettings(_Table, frozen=True):
     warm: Annotated[int, _says("Workers kept ready for jobs to come.", ge=0, le=64)] = 1
     environment: Annotated[str, _says("Name of the environment that its algorithms run in.")] = "default"
     placement: Annotated[
-        Literal["auto", "spin", "same-core", "free", "spread"],
-        _says("How its processes share the cores; auto and spin suit a host with cores to spare for one job."),
+        Literal["auto", "inline", "spin", "same-core", "free", "spread"],
+        _says("How its processes share the cores; auto, inline and spin suit a host with cores to spare for one job."),
     ] = "free"
     failover: Annotated[
         tuple[str, ...], _says("Backends, by name, whose quantum runtime takes over when this one's is lost.")

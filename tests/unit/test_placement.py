@@ -31,7 +31,7 @@ def measured(monkeypatch, tmp_path):
 def test_every_placement_is_known_by_its_name_and_others_are_refused():
     for one in Placement:
         assert parse(one.value) is one
-    with pytest.raises(InvalidInput, match="auto, spin, same-core, free, spread"):
+    with pytest.raises(InvalidInput, match="auto, inline, spin, same-core, free, spread"):
         parse("everywhere")
 
 
@@ -41,12 +41,18 @@ def test_what_is_asked_for_is_what_is_had():
 
 
 def test_only_to_spin_takes_patience():
-    assert [one for one in Placement if one.patience_s] == [Placement.SPIN]
+    assert [one for one in Placement if one.patience_s] == [Placement.INLINE, Placement.SPIN]
 
 
-def test_auto_spins_where_that_is_quicker(measured):
+def test_auto_spins_and_runs_brief_circuits_where_that_is_quicker(measured):
     measured.append(handoff.Handoff(QUICK, SLOW))
-    assert settled(Placement.AUTO) is Placement.SPIN
+    assert settled(Placement.AUTO) is Placement.INLINE
+
+
+def test_where_users_share_a_dispatcher_auto_runs_no_circuits_in_it(measured):
+    measured.append(handoff.Handoff(QUICK, SLOW))
+    assert settled(Placement.AUTO, shared=True) is Placement.SPIN
+    assert settled(Placement.INLINE, shared=True) is Placement.INLINE
 
 
 def test_auto_does_not_spin_where_that_is_slower(measured):
@@ -56,7 +62,7 @@ def test_auto_does_not_spin_where_that_is_slower(measured):
 
 def test_what_was_measured_is_kept(measured):
     measured.append(handoff.Handoff(QUICK, SLOW))
-    assert [settled(Placement.AUTO) for _ in range(3)] == [Placement.SPIN] * 3
+    assert [settled(Placement.AUTO) for _ in range(3)] == [Placement.INLINE] * 3
 
 
 def test_what_was_kept_by_something_else_is_measured_again(measured):
@@ -72,7 +78,7 @@ def test_it_is_measured_each_time_where_it_cannot_be_kept(measured, monkeypatch,
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     measured += [handoff.Handoff(QUICK, SLOW), handoff.Handoff(SLOW, QUICK)]
-    assert [settled(Placement.AUTO), settled(Placement.AUTO)] == [Placement.SPIN, Placement.FREE]
+    assert [settled(Placement.AUTO), settled(Placement.AUTO)] == [Placement.INLINE, Placement.FREE]
 
 
 def test_auto_does_not_spin_where_there_is_no_processor_time_for_it(measured, monkeypatch):
@@ -83,8 +89,9 @@ def test_auto_does_not_spin_where_there_is_no_processor_time_for_it(measured, mo
 def test_on_other_processors_auto_does_not_spin_and_nobody_can(measured, monkeypatch):
     monkeypatch.setattr(lines, "available", lambda: False)
     assert settled(Placement.AUTO) is Placement.FREE
-    with pytest.raises(InvalidInput, match="x86-64"):
-        settled(Placement.SPIN)
+    for one in (Placement.SPIN, Placement.INLINE):
+        with pytest.raises(InvalidInput, match=f"{one} needs an x86-64"):
+            settled(one)
 
 
 def test_the_quotas_of_all_control_groups_above_count(monkeypatch, tmp_path):

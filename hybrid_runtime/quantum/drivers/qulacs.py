@@ -8,6 +8,7 @@ different histories and not with the number of shots.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from functools import partial
 from time import perf_counter
@@ -27,6 +28,7 @@ from hybrid_runtime.quantum.sampling import Sampler, Weights, cleaned, tabled
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hybrid_runtime.program import Program
     from hybrid_runtime.quantum.pauli import Amplitudes
 
 MAX_SHOTS = 10_000_000
@@ -48,6 +50,8 @@ _KEPT_STATE_QUBITS = 16
 # Bounds on the compiled programs that are kept; the second is about a gigabyte at Qulacs' 500 bytes a gate.
 _KEPT_PROGRAMS = 1024
 _KEPT_OPERATIONS = 2_000_000
+# For estimates: what an operation takes, and what it takes for each amplitude; then what drawing does for each outcome.
+_OPERATION_S, _AMPLITUDE_S, _OUTCOME_S = 1e-7, 1e-9, 6e-8
 # Closer to 0 or 1 than this, a probability is the rounding error of a certain outcome.
 _CERTAIN = 1e-14
 
@@ -122,6 +126,15 @@ class QulacsDriver:
             else:
                 exact, value = self._exactly(circuit, batch, state)
                 yield ResultData({}, 0, perf_counter() - started, seed, None, exact, value)
+
+    def estimate_s(self, program: Program) -> float:
+        """By the gates and the amplitudes; open where the shots divide on their way."""
+        arranged = plan(program)
+        amplitudes = 1 << len(arranged.qubits)
+        if arranged.collapses:
+            return math.inf
+        operations = len(program.operations) + len(program.observable)
+        return operations * (_OPERATION_S + amplitudes * _AMPLITUDE_S) + amplitudes * _OUTCOME_S
 
     def interrupt(self) -> None:
         """End the running simulation within about a second: at the next span of gates, branch or row."""

@@ -161,6 +161,10 @@ class NullDriver:
         raw = [zeros] * shots if batch.raw else None
         return [ResultData({zeros: shots}, shots, 0.0, seed, raw) for seed in batch.seeds]
 
+    def estimate_s(self, program: Program) -> float:
+        """No time."""
+        return 0.0
+
     def _exactly(self, batch: Batch, zeros: str) -> list[ResultData]:
         observable = batch.handle.program.observable
         value = sum((coefficient for coefficient, letters in observable if not set(letters) - {"I", "Z"}), 0.0)

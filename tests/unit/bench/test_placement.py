@@ -44,7 +44,7 @@ def test_free_leaves_the_choice_to_the_kernel():
 def test_on_a_single_core_there_is_nothing_to_spread(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3})
     assert elsewhere() == [Placement.SAME_CORE]
-    assert possible() == [Placement.SPIN, Placement.SAME_CORE]
+    assert possible() == [Placement.INLINE, Placement.SPIN, Placement.SAME_CORE]
 
 
 def test_what_needs_another_processor_is_not_measured(monkeypatch):

@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,17 @@ from hybrid_runtime.dispatcher import backend as backend_module
 from hybrid_runtime.dispatcher import journal as journal_module
 from hybrid_runtime.dispatcher import recovery
 from hybrid_runtime.dispatcher.loop import Dispatcher
-from hybrid_runtime.errors import BackendFailed, BackendUnknown, ChannelClosed, ErrorData, InternalError, as_data
+from hybrid_runtime.errors import (
+    BackendFailed,
+    BackendUnknown,
+    ChannelClosed,
+    CircuitRejected,
+    ErrorData,
+    InternalError,
+    as_data,
+)
 from hybrid_runtime.limits import Limits
+from hybrid_runtime.program import Program
 from hybrid_runtime.protocol.control import (
     Cancel,
     Ended,
@@ -38,6 +47,7 @@ from hybrid_runtime.protocol.control import (
 )
 from hybrid_runtime.protocol.messages import (
     PROTOCOL_VERSION,
+    CircuitCall,
     Define,
     Execute,
     Executed,
@@ -121,6 +131,28 @@ class Worker:
         os.close(self.warns)
 
 
+class Here:
+    """What runs steps in the dispatcher's process: those of one circuit, unless it is told what to answer."""
+
+    def __init__(self) -> None:
+        self.programs: set[int] = set()
+        self.answers: list[Failure] = []
+
+    def define(self, number: int, program: Program) -> None:
+        assert isinstance(program, Program)
+        self.programs.add(number)
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        self.programs.difference_update(numbers)
+
+    def answer(self, request: int, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
+        if len(calls) > 1 or calls[0].program not in self.programs:
+            return None
+        if self.answers:
+            return self.answers.pop()
+        return Executed(request, 10, 0.001, msgspec.Raw(encode([ResultData({"1": 10}, 10, 0.001, seed)])))
+
+
 class Quantum:
     """The process of a quantum runtime as the dispatcher sees it; `peer` is the end that the test plays.
 
@@ -133,6 +165,9 @@ class Quantum:
         # One entry for each start.
         self.started: queue.Queue[None] = queue.Queue()
         self._former: list[SeqPacketChannel] = []
+        self.here: Here | None = None
+        # One entry for each time that it was asked what may run in the dispatcher's process.
+        self.asked_for_inline: queue.Queue[None] = queue.Queue()
 
     def start(self) -> None:
         self.channel.close()
@@ -140,6 +175,10 @@ class Quantum:
         self.channel, self.peer = SeqPacketChannel.pair()
         self.reborn(self.peer)
         self.started.put(None)
+
+    def inline(self) -> Here | None:
+        self.asked_for_inline.put(None)
+        return self.here
 
     def close(self) -> None:
         for channel in (self.channel, self.peer, *self._former):
@@ -161,7 +200,8 @@ class Pool:
         self.gone = False
         # One entry for each time that a worker was wanted and there was none.
         self.wanted: queue.Queue[None] = queue.Queue()
-        self.refilled = 0
+        # One entry for each time that others were to be started.
+        self.refills: queue.Queue[None] = queue.Queue()
 
     def lease_nowait(self) -> Worker | None:
         if self.gone:
@@ -172,7 +212,7 @@ class Pool:
         return None
 
     def refill(self) -> None:
-        self.refilled += 1
+        self.refills.put(None)
 
     def on_readable(self) -> list[tuple[int, int]]:
         self._ours.recv(1)
@@ -234,7 +274,7 @@ class Stage:
 
     def serve(self) -> None:
         self.answer(Serving(PROTOCOL_VERSION, BACKEND))
-        assert self.told() == Open(BACKEND)
+        assert self.told(Open) == Open(BACKEND)
 
     def submit(self, name: str, limits: Limits | None = None, seed: int = 5, **more: Any) -> None:
         self.client.send(encode(Submit(name, b"bundle", encode_value({}), seed, 10, limits or Limits(), **more)))
@@ -352,18 +392,18 @@ def test_a_job_is_stepped_between_its_worker_and_the_quantum_runtime(stage):
     assert stage.asked_or_told() == Forget([define.program])
 
 
-def test_workers_are_replaced_once_a_job_has_begun_and_when_one_has_ended(stage):
+def test_a_worker_is_replaced_while_it_has_a_job_that_lasts(stage):
+    stage.dispatcher._refill_s = 0.001
+    stage.start("job")
+    stage.pool.refills.get(timeout=PATIENCE_S)
+
+
+def test_a_worker_whose_job_was_short_is_replaced_at_its_end(stage):
+    stage.dispatcher._refill_s = PATIENCE_S
     worker = stage.start("job")
-    assert stage.pool.refilled == 0
-    worker.say(make_step(1))
-    stage.execute(stage.asked())
-    assert isinstance(worker.hear(), ReceivedResults)
-    assert stage.pool.refilled == 1
-    worker.say(Finished(encode_value("done")))
-    stage.told(Ended)
-    assert worker.hear_signal() == "kill"
-    stage.start("next")
-    assert stage.pool.refilled == 2
+    complete(stage, worker, "job")
+    stage.pool.refills.get(timeout=PATIENCE_S)
+    assert stage.pool.refills.empty()
 
 
 def test_jobs_wait_for_the_backend_and_for_workers(make_stage):
@@ -941,3 +981,79 @@ def test_a_lost_worker_is_replaced_by_one_that_is_given_the_jobs_past(stage, jou
 def test_a_job_of_which_nothing_is_recorded_begins_as_a_new_one(stage, journal):
     worker = stage.start(**journal, resume="dispatcher lost")
     assert complete(stage, worker, "job").state == "completed"
+
+
+# ------------------------------------------------------------------ steps that are run in the dispatcher's own process
+
+
+@pytest.fixture
+def inline_stage(make_stage) -> Stage:
+    """A stage that runs steps of one circuit itself as soon as it has been quiet for a while."""
+    stage: Stage = make_stage()
+    stage.backends[0].here = Here()
+    stage.serve()
+    stage.backends[0].asked_for_inline.get(timeout=PATIENCE_S)
+    return stage
+
+
+def test_brief_steps_are_run_here_and_others_by_the_backends_process(inline_stage):
+    worker = inline_stage.start()
+    worker.say(make_step(1))
+    results = worker.hear()
+    assert (results.number, results.items[0].counts) == (1, {"1": 10})
+    # Its process knows the program all the same, and is asked for what is not brief.
+    assert isinstance(inline_stage.asked_or_told(), Define)
+    worker.say(make_step(2, calls=[CircuitCall(7, 5, 1, bytes(8))] * 2))
+    request = inline_stage.asked_or_told()
+    assert isinstance(request, Execute)
+    inline_stage.execute(request)
+    assert worker.hear().items[0].counts == {"0": 10}
+    worker.say(make_step(3))
+    assert worker.hear().items[0].counts == {"1": 10}
+    worker.say(Finished(encode_value("done")))
+    ended = inline_stage.told(Ended)
+    assert (ended.state, ended.steps, ended.shots) == ("completed", 3, 30)
+    inline_stage.backends[0].peer.receive(PATIENCE_S)  # Forget
+    assert inline_stage.backends[0].here.programs == set()
+
+
+def test_what_goes_wrong_here_is_told_as_if_it_had_gone_wrong_there(inline_stage):
+    here = inline_stage.backends[0].here
+    here.answers = [Failure(1, as_data(CircuitRejected("no")), False)]
+    worker = inline_stage.start()
+    worker.say(make_step(1))
+    assert worker.hear().error.text == "no"
+    here.answers = [Failure(1, as_data(BackendFailed("tired")), True)]
+    worker.say(make_step(1, programs=[]))
+    assert worker.hear().items[0].counts == {"1": 10}  # it was tried again
+
+
+def test_nothing_is_run_here_while_the_backends_process_is_gone(inline_stage):
+    worker = inline_stage.start()
+    backend = inline_stage.backends[0]
+    backend.reborn = lambda _peer: None
+    inline_stage.quantum.close()
+    backend.started.get(timeout=PATIENCE_S)
+    worker.say(make_step(1))
+    inline_stage.serve()
+    inline_stage.execute(inline_stage.asked())
+    assert worker.hear().items[0].counts == {"0": 10}
+    worker.say(make_step(2))
+    assert worker.hear().items[0].counts == {"1": 10}
+
+
+def test_a_job_that_takes_many_steps_need_not_wait_for_quiet(make_stage, monkeypatch):
+    monkeypatch.setattr(backend_module, "INLINE_AFTER", 2)
+    stage = make_stage()
+    stage.backends[0].here = Here()
+    worker = stage.pool.offer()
+    stage.workers.append(worker)
+    stage.submit("job")
+    stage.serve()
+    worker.hear()
+    for number in (1, 2):
+        worker.say(make_step(number))
+        stage.execute(stage.asked())
+        assert worker.hear().items[0].counts == {"0": 10}
+    worker.say(make_step(3))
+    assert worker.hear().items[0].counts == {"1": 10}
