@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 
 import pytest
@@ -12,6 +13,7 @@ from hybrid_runtime.languages.compiler import Compiler
 from hybrid_runtime.protocol.messages import CircuitCall, Execute, Executed, Failure
 from hybrid_runtime.protocol.results import decode_results
 from hybrid_runtime.quantum import inline
+from hybrid_runtime.quantum.driver import Estimates
 from hybrid_runtime.quantum.drivers import registry
 from hybrid_runtime.quantum.executor import Executor
 
@@ -42,6 +44,7 @@ def test_a_brief_step_has_the_results_that_the_backends_process_would_give(emula
     calls = [call(), call(shots=7)]
     here, there = emulator.answer(5, calls, 11), elsewhere.answer(Execute(5, calls, 11, 10.0))
     assert isinstance(here, Executed)
+    assert isinstance(there, Executed)
     assert here.request == 5
     assert here.shots == 107
     assert [one.counts for one in decode_results(here.items)] == [one.counts for one in decode_results(there.items)]
@@ -74,6 +77,7 @@ def test_what_cannot_be_run_is_answered_as_by_the_process(emulator):
 
 def test_estimates_grow_with_the_circuit_and_are_open_where_shots_divide():
     driver = registry.open("qulacs")
+    assert isinstance(driver, Estimates)
     small, large = (driver.estimate_s(program(HEAD.format(n) + "H q\nb = measure q")) for n in (2, 12))
     assert 0 < small < large < math.inf
     assert driver.estimate_s(program(MIDWAY)) == math.inf
@@ -98,6 +102,4 @@ def test_an_emulator_is_given_the_threads_that_it_is_to_have(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
     assert inline.load("null", {}) is not None
-    import os
-
     assert (os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]) == ("1", "1")
