@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from numbers import Real
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.limits import Limits, StopReason
 
-Exchange = Callable[[list[Circuit]], list[QuantumResult]]
+# The results of a step, and the shots and the seconds of the backend that it took.
+Answered: TypeAlias = tuple[list[QuantumResult], int, float]
+Exchange: TypeAlias = Callable[[list[Circuit]], Answered]
 
 
 class Remaining(msgspec.Struct, frozen=True):
@@ -206,12 +208,9 @@ class Context:
         if self._stop is not None:
             raise StopRequested(self._stop.value)
         self.asked = True
-        results = self._exchange(circuits)
-        shots, qpu_s = self.history.shots, self._qpu_s
-        for result in results:
-            shots += result.shots_done
-            qpu_s += result.duration_s
-        self.history.shots, self._qpu_s = shots, qpu_s
+        results, shots, qpu_s = self._exchange(circuits)
+        self.history.shots += shots
+        self._qpu_s += qpu_s
         return results
 
     def metric(self, name: str, value: Any) -> None:
@@ -276,6 +275,9 @@ def _set(
     return batch[0] if isinstance(circuits, Circuit) else batch
 
 
+_CIRCUITS = frozenset({Circuit})
+
+
 def as_circuits(request: object) -> list[Circuit]:
     """A non-empty sequence of circuits, as a list.
 
@@ -289,6 +291,9 @@ def as_circuits(request: object) -> list[Circuit]:
         if not hasattr(request, "__iter__"):
             raise TypeError(f"expected a Circuit or a sequence of Circuits, not {type(request).__name__}")
         request = list(request)
+    # Nearly all hold circuits and nothing else, and this is said of all of them at once.
+    if request and _CIRCUITS.issuperset(map(type, request)):
+        return list(request)
     for index, item in enumerate(request):
         if not isinstance(item, Circuit):
             raise TypeError(f"expected a sequence of Circuits, but item {index} is {type(item).__name__}")

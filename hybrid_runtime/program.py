@@ -7,6 +7,7 @@ of a slot (`int`) that each execution fills with one float64. No parser runs out
 
 from __future__ import annotations
 
+import struct
 from math import isfinite
 from typing import Annotated
 
@@ -83,6 +84,16 @@ class Program(msgspec.Struct, frozen=True, array_like=True):
     # The length is checked before the operations are decoded.
     operations: Annotated[tuple[Operation, ...], msgspec.Meta(max_length=MAX_OPERATIONS)]
     observable: Annotated[Terms, msgspec.Meta(max_length=MAX_TERMS)] = ()
+
+
+def all_finite(values: bytes) -> bool:
+    """Whether all of these numbers, float64 as they travel, are finite."""
+    # The highest byte of each, its sign and most of its exponent, clears nearly all: what is neither infinite nor
+    # none at all has all these bits set only from 2**1009 on.
+    highest = values[7::8]
+    if 0x7F not in highest and 0xFF not in highest:
+        return True
+    return all(map(isfinite, struct.unpack(f"<{len(values) // 8}d", values)))
 
 
 def check_program(program: Program) -> None:

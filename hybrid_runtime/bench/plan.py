@@ -19,7 +19,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         loop_repetitions: Runs of VQE and QAOA, with and without the runtime.
         executions: Executions of each circuit on the emulator.
         rows: Parameter sets in one step, for the batch.
-        batch_steps: Steps of one row, to compare with one step of as many rows.
+        batch_steps: Steps of one row; of several rows, as many rows in all.
         peer_steps: Steps of each peer.
         peer_s: Seconds after which a peer is not asked for more steps.
         every_placement: Whether the remote channel and peers are measured at more than one placement, and local

@@ -30,6 +30,8 @@ JOURNALS = ("none", "own", "group")
 _PRELOAD = ("cqasm.v3x",)
 # Steps that are not counted: the first defines the program, the next ones fill caches.
 _WARMUP = 200
+# The median of fewer steps than this is a matter of chance.
+_FEWEST_STEPS = 50
 # Remote steps take several times as long as local ones.
 _REMOTE_REPETITIONS = 2
 
@@ -116,10 +118,10 @@ def by_slots(client: LocalRuntime, plan: Plan) -> dict[str, Quantiles]:
 
 
 def by_rows(client: LocalRuntime, plan: Plan, qubits: int) -> dict[str, Quantiles]:
-    """Steps by how many parameter sets each runs."""
+    """Steps by how many parameter sets each runs: as many sets in all, but not too few steps to say anything."""
     found = {}
     for rows in plan.rows:
-        steps = max(plan.batch_steps // rows, min(5, plan.batch_steps))
+        steps = max(plan.batch_steps // rows, min(_FEWEST_STEPS, plan.batch_steps))
         found[str(rows)] = of_nanoseconds(take(client, steps, slots=qubits, rows=rows, qubits=qubits).times)
     return found
 

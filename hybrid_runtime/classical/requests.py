@@ -28,6 +28,7 @@ class Requests:
     Attributes:
         compiler: What it compiles with.
         sent: Numbers of the programs that the dispatcher knows.
+        asked: The calls of the step that was made last.
         shots: As they travel, of the step of one circuit that was made last.
     """
 
@@ -35,6 +36,7 @@ class Requests:
         self._folder = folder
         self.compiler = Compiler()
         self.sent: set[int] = set()
+        self.asked: list[CircuitCall] = []
         self.shots = 0
         # Of that step's circuit: most are followed by others like it.
         self._settings: Settings | None = None
@@ -82,7 +84,8 @@ class Requests:
             compiled, shots, raw = self._one(circuits[0], default)
             key = compiled.key
             new = {} if key in self.sent else {key: compiled.program}
-            return [CircuitCall(key, shots, 1, compiled.values, raw)], new
+            self.asked = [CircuitCall(key, shots, 1, compiled.values, raw)]
+            return self.asked, new
         if len(circuits) > MAX_CIRCUITS_PER_STEP:
             raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits, not {len(circuits)}: split it")
         calls: list[CircuitCall] = []
@@ -115,6 +118,7 @@ class Requests:
             last, values, rows = (compiled.key, shots, raw), [compiled.values], count
         assert last is not None
         calls.append(CircuitCall(last[0], last[1], rows, b"".join(values) if len(values) > 1 else values[0], last[2]))
+        self.asked = calls
         return calls, programs
 
 

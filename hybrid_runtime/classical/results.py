@@ -2,61 +2,70 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from hybrid_runtime.errors import ProtocolError
-from hybrid_runtime.protocol.messages import ResultData, ResultItem, ResultTable
-from hybrid_runtime.protocol.results import Table
+from hybrid_runtime.protocol.messages import CircuitCall, ResultData, ResultItem, ResultTable
+from hybrid_runtime.protocol.results import Table, rows_of
 from hybrid_runtime.result import QuantumResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hybrid_runtime.circuit import Circuit
+    from hybrid_runtime.context import Answered
 
 _decode = msgspec.msgpack.Decoder(list[ResultItem]).decode
 
 
-def quantum_results(
-    items: list[ResultItem], circuits: Sequence[Circuit], shots: int | None, backend: str
-) -> list[QuantumResult]:
+def answered(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend: str) -> Answered:
     """The result of each circuit.
 
     Args:
         items: The answer to the step.
-        circuits: The step's circuits, in its order.
-        shots: Shots of circuits that name none; None for exact results.
+        calls: What the step asked for.
         backend: The backend's name.
 
     Raises:
         ProtocolError: there are not as many results as circuits.
     """
-    found = _each(items, len(circuits), backend)
-    settings, requested = None, 0
-    for result, circuit in zip(found, circuits, strict=True):
-        if circuit.settings is not settings:
-            settings = circuit.settings
-            requested = int(settings.shots_asked(shots) or 0)
-        result.shots_requested = requested
-    return found
-
-
-def _each(items: list[ResultItem], circuits: int, backend: str) -> list[QuantumResult]:
-    """The results of so many circuits, without the shots that were asked for."""
     found: list[QuantumResult] = []
+    shots, duration_s = 0, 0.0
+    waiting = iter(calls)
+    rows = requested = 0
     for item in items:
+        if not rows:
+            call = next(waiting, None)
+            if call is None:
+                break
+            rows, requested = call.rows, call.shots
+        given = rows_of(item)
+        if not 0 < given <= rows:
+            break
+        rows -= given
+        shots += given * item.shots_done
+        duration_s += given * item.duration_s
         if isinstance(item, ResultTable):
-            table = Table(item)
-            rows = range(len(table.seeds))
-            found.extend(map(_Row, repeat((table, backend)), rows, repeat(item.shots_done), repeat(item.duration_s)))
+            found += _rows(item, given, requested, backend)
         else:
-            found.append(_result(item, backend))
-    if len(found) != circuits:
-        raise ProtocolError(f"{circuits} circuits were answered by {len(found)} results")
-    return found
+            found.append(_result(item, requested, backend))
+    else:
+        if not rows and next(waiting, None) is None:
+            return found, shots, duration_s
+    circuits, results = sum(call.rows for call in calls), sum(map(rows_of, items))
+    raise ProtocolError(f"{circuits} circuits were answered by {results} results, which do not fit them")
+
+
+def _rows(table: ResultTable, count: int, requested: int, backend: str) -> list[QuantumResult]:
+    """The results in a table, none of them read yet."""
+    shared = _Shared(Table(table), requested, table.shots_done, table.duration_s, backend)
+    # A loop in Python, and a call of `__init__` for each, would take several times as long as this.
+    rows: list[QuantumResult] = list(map(object.__new__, repeat(_Row, count)))
+    deque(map(_Row._unread.__set__, rows, zip(repeat(shared), range(count))), maxlen=0)
+    return rows
 
 
 class _Unread(QuantumResult):
@@ -119,36 +128,40 @@ class RecordedResult(_Unread):
             self.shots_done, self.duration_s = item.shots_done, item.duration_s
             self.raw, self.seed, self.value = item.raw, item.seed, item.value
         else:
-            (result,) = _each(items, 1, self.backend)
+            (result,), _, _ = answered(items, [CircuitCall(0, self.shots_requested)], self.backend)
             self._counts, self._exact = result._counts, result._exact
             self.shots_done, self.duration_s = result.shots_done, result.duration_s
             self.raw, self.seed, self.value = result.raw, result.seed, result.value
 
 
+class _Shared(NamedTuple):
+    """What the rows of one table have in common."""
+
+    table: Table
+    shots_requested: int
+    shots_done: int
+    duration_s: float
+    backend: str
+
+
 class _Row(_Unread):
-    """One of the results that came in one table."""
+    """One of the results that came in one table: to be read from there, at this index."""
 
-    __slots__ = ("_row",)
+    __slots__ = ()
 
-    def __init__(self, table: tuple[Table, str], row: int, shots: int, duration_s: float) -> None:
-        self._unread = table
-        self._row = row
-        self.shots_done = shots
-        self.duration_s = duration_s
-
-    def _make(self, unread: tuple[Table, str]) -> None:
-        table, self.backend = unread
-        row, values, exact = self._row, table.values, table.probabilities
+    def _make(self, unread: tuple[_Shared, int]) -> None:
+        shared, row = unread
+        table, self.shots_requested, self.shots_done, self.duration_s, self.backend = shared
         self._counts = table.counts, row
-        self._exact = None if exact is None else (exact, row)
+        self._exact = None if table.probabilities is None else (table.probabilities, row)
         self.raw, self.seed = None, table.seeds[row]
-        self.value = None if values is None else values[row]
+        self.value = None if table.values is None else table.values[row]
 
 
-def _result(item: ResultData, backend: str) -> QuantumResult:
+def _result(item: ResultData, requested: int, backend: str) -> QuantumResult:
     return QuantumResult(
         counts=item.counts,
-        shots_requested=0,
+        shots_requested=requested,
         shots_done=item.shots_done,
         raw=item.raw,
         duration_s=item.duration_s,

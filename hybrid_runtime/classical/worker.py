@@ -24,7 +24,7 @@ from hybrid_runtime.classical.locating import refusal
 from hybrid_runtime.classical.rehearsal import Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
 from hybrid_runtime.classical.requests import Requests
-from hybrid_runtime.classical.results import RecordedResult, quantum_results
+from hybrid_runtime.classical.results import RecordedResult, answered
 from hybrid_runtime.classical.tracebacks import describe
 from hybrid_runtime.context import Context, Notes
 from hybrid_runtime.errors import (
@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hybrid_runtime.circuit import Circuit
+    from hybrid_runtime.context import Answered
     from hybrid_runtime.protocol.messages import Capabilities
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
-    from hybrid_runtime.result import QuantumResult
 
 # The dispatcher sends it to stop an algorithm that is computing; the handler raises StopRequested there.
 STOP_SIGNAL = signal.SIGUSR1
@@ -247,7 +247,7 @@ class Worker:
 
     # -------------------------------------------------------------- the exchange
 
-    def _exchange(self, circuits: list[Circuit]) -> list[QuantumResult]:
+    def _exchange(self, circuits: list[Circuit]) -> Answered:
         """Circuits out, results back: the one primitive that every style comes down to.
 
         After it has returned, stops wait until the context has kept the results and calls `_listen`.
@@ -256,8 +256,8 @@ class Worker:
         try:
             answer = self._answer(circuits)
             if type(answer) is ReceivedResults:
-                return self._results(answer, circuits)
-            if type(answer) is list:
+                return self._results(answer)
+            if type(answer) is tuple:
                 return answer
             if type(answer) is Stop:
                 raise self._stopped(answer)
@@ -353,12 +353,12 @@ class Worker:
             if special.error is not None:
                 return Refused(self._number, special.error)
         if len(circuits) == 1:
-            return [RecordedResult(items, self._requests.shots, used, context.backend.name)]
+            return [RecordedResult(items, self._requests.shots, used, context.backend.name)], *used
         return ReceivedResults(self._number, _decode_items(items))
 
-    def _results(self, answer: ReceivedResults, circuits: list[Circuit]) -> list[QuantumResult]:
+    def _results(self, answer: ReceivedResults) -> Answered:
         assert self._context is not None
-        return quantum_results(answer.items, circuits, self._context.shots, self._context.backend.name)
+        return answered(answer.items, self._requests.asked, self._context.backend.name)
 
     def _flush(self) -> None:
         if self._replayer is not None and not self._replayer.over:

@@ -102,7 +102,7 @@ def _batches(report: Report) -> list[Table]:
     for backend, batch in report.batch.items():
         table = _quantile_table(f"A step by its parameter sets, {backend}", "sets", batch.step_s.items())
         most = max(batch.step_s, key=int)
-        note = f"{most} sets in one step are {batch.speedup:.1f} times quicker than {most} steps of one."
+        note = f"{most} sets in one step are {batch.speedup:.1f} times quicker than {most} steps of one, by medians."
         made.append(table._replace(notes=(note,)))
     return made
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from hybrid_runtime.errors import CircuitRejected, ProtocolError
-from hybrid_runtime.program import Program, check_program
+from hybrid_runtime.program import Program, all_finite, check_program
 from hybrid_runtime.protocol.exactness import check_exact
 from hybrid_runtime.protocol.messages import MAX_CIRCUITS_PER_STEP, Capabilities, CircuitCall, Define, Step, encode
 from hybrid_runtime.protocol.sessions import RawDefine
@@ -184,14 +182,8 @@ class Programs:
                 raise CircuitRejected(f"backend {self.backend.name} does not return raw shots")
             if len(call.values) != 8 * self._slots[call.program] * call.rows:
                 raise ProtocolError("a circuit's parameters do not fit its program")
-            if call.values and not _finite(call.values):
+            if not all_finite(call.values):
                 raise CircuitRejected("a circuit's parameter is not a finite number")
             shots += call.shots * call.rows
             calls.append(CircuitCall(number, call.shots, call.rows, call.values, call.raw))
         return calls, shots
-
-
-def _finite(values: bytes) -> bool:
-    numbers = struct.unpack(f"<{len(values) // 8}d", values)
-    # A quick test first: the sum can only be finite when all terms are.
-    return math.isfinite(sum(numbers)) or all(map(math.isfinite, numbers))

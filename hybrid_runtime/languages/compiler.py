@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from contextlib import suppress
-from itertools import islice
+from itertools import starmap
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,10 +25,10 @@ from hybrid_runtime.languages.inputs import Getter, Inputs, Layout, getter
 from hybrid_runtime.languages.skeleton import split, without_comments
 from hybrid_runtime.languages.source import Source, detect
 from hybrid_runtime.languages.tokens import FLOAT, PLACEHOLDER, Cursor, Mark, Token, tokens
-from hybrid_runtime.program import MAX_OPERATIONS, Program
+from hybrid_runtime.program import MAX_OPERATIONS, Program, all_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hybrid_runtime.circuit import Circuit, Template
     from hybrid_runtime.languages.builder import Compilation
@@ -77,7 +76,7 @@ class _Ready:
         self.pack = struct.Struct(f"<{len(compilation.slots)}d").pack
 
 
-def _filler(slots: Sequence[Expression], numbers: int) -> Callable[[list[Any]], Sequence[Any]] | None:
+def _filler(slots: Sequence[Expression], numbers: int) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
     """The function from open numbers to slot values; None where they are the same."""
     indices = [slot.index for slot in slots]
     if indices == list(range(numbers)):
@@ -118,6 +117,24 @@ class _Plan:
         """The key of `ready` for these open numbers and this observable."""
         chosen = () if self.choose is None else self.choose(numbers)
         return (*chosen, observable) if observable else chosen
+
+
+def _pack_rows(layout: Layout, ready: _Ready, rows: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """The values of all these rows; None where one of them does not fit, or a number is not finite.
+
+    Everything is done to all rows at once: in a loop, each would take several times as long.
+    """
+    try:
+        numbers = layout.line_up_rows(rows)
+        if ready.fill is not None:
+            numbers = [*numbers]
+            if not isfinite(sum(map(sum, numbers))):
+                return None
+            numbers = map(ready.fill, numbers)
+        values = b"".join(starmap(ready.pack, numbers))
+    except _BINDING_FAILED:
+        return None
+    return values if all_finite(values) else None
 
 
 class _Held(NamedTuple):
@@ -205,24 +222,21 @@ class Compiler:
         ready = plan.ready.get(plan.choice((), settings.observable))
         if ready is None or ready.key != compiled.key:
             return compiled, 1
-        line_up, fill, pack = plan.layout.line_up, ready.fill, ready.pack
-        rows = [compiled.values]
-        # A row that does not fit is left to the next call, which says why.
-        with suppress(*_BINDING_FAILED):
-            for circuit in islice(circuits, first + 1, None):
-                if circuit.template is not template or circuit.settings is not settings:
-                    break
-                numbers = line_up([], circuit.parameters)
-                if not isfinite(sum(numbers)):
-                    break
-                values: Sequence[Any] = numbers
-                if fill is not None:
-                    values = fill(numbers)
-                    if not isfinite(sum(values)):
-                        break
-                rows.append(pack(*values))
-        self._hits += len(rows) - 1
-        return Compiled(ready.key, ready.program, b"".join(rows)), len(rows)
+        rows = []
+        for index in range(first, len(circuits)):
+            circuit = circuits[index]
+            if circuit.template is not template or circuit.settings is not settings:
+                break
+            rows.append(circuit.parameters)
+        # A row that does not fit is left to a later call, which says why: here it is only kept out.
+        count = len(rows)
+        while count > 1:
+            values = _pack_rows(plan.layout, ready, rows[:count])
+            if values is not None:
+                self._hits += count - 1
+                return Compiled(ready.key, ready.program, values), count
+            count //= 2
+        return compiled, 1
 
     def _known(self, circuit: Circuit) -> tuple[_Plan | None, list[str]]:
         """The plan for this text, if there is one, and its open numerals."""

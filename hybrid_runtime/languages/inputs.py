@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -51,6 +51,19 @@ class Layout:
         for name, elements in self._sequences:
             numbers += elements(parameters[name])
         return numbers
+
+    def line_up_rows(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
+        """The open numbers of many circuits, in none of which a numeral is open, as `line_up` gives those of one.
+
+        Raises:
+            LookupError, TypeError: as `line_up`, when the numbers are taken.
+        """
+        if self._scalars is not None and not self._sequences:
+            return map(self._scalars, rows)
+        if self._scalars is None and len(self._sequences) == 1:
+            name, elements = self._sequences[0]
+            return map(elements, map(itemgetter(name), rows))
+        return (self.line_up([], parameters) for parameters in rows)
 
 
 class Inputs:

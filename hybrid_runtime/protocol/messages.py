@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -321,14 +322,16 @@ def decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes | memoryview) -> A
 
 
 _MASK = (1 << 64) - 1
-# Fewer seeds than this are derived sooner one by one.
+_GOLDEN = 0x9E3779B97F4A7C15
+# Fewer seeds than this are derived sooner one by one; more than that, in turns.
 _MANY_SEEDS = 16
+_SEEDS_TOGETHER = 1024
 _SWAP = sys.byteorder == "big"
 
 
 def derive_seed(seed: int, index: int) -> int:
     """A 31-bit seed for row `index` of a request, by SplitMix64 (Steele, Lea, Flood 2014)."""
-    z = (seed + (index + 1) * 0x9E3779B97F4A7C15) & _MASK
+    z = (seed + (index + 1) * _GOLDEN) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return (z ^ (z >> 31)) & 0x7FFFFFFF
@@ -342,17 +345,27 @@ def derive_seeds(seed: int, first: int, rows: int) -> list[int]:
     """
     if rows < _MANY_SEEDS:
         return [derive_seed(seed, row) for row in range(first, first + rows)]
-    ones = int.from_bytes((b"\1" + bytes(15)) * rows, "little")
-    mask = ones * _MASK
-    lanes = array("Q", bytes(16 * rows))
-    lanes[::2] = array("Q", range(first + 1, first + rows + 1))
+    seeds: list[int] = []
+    for start in range(first, first + rows, _SEEDS_TOGETHER):
+        count = min(first + rows - start, _SEEDS_TOGETHER)
+        ones, mask, steps = _lanes(count)
+        z = (steps + ones * ((seed + start * _GOLDEN) & _MASK)) & mask
+        z = ((z ^ (z >> 30 & mask)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27 & mask)) * 0x94D049BB133111EB) & mask
+        z = (z ^ (z >> 31)) & (ones * 0x7FFFFFFF)
+        lanes = array("Q", z.to_bytes(16 * count, "little"))
+        if _SWAP:
+            lanes.byteswap()
+        seeds += lanes[::2]
+    return seeds
+
+
+@lru_cache(maxsize=8)
+def _lanes(count: int) -> tuple[int, int, int]:
+    """In so many lanes of 128 bits: 1, the mask of the lower half, and what is added to the seed in each row."""
+    ones = int.from_bytes((b"\1" + bytes(15)) * count, "little")
+    lanes = array("Q", bytes(16 * count))
+    lanes[::2] = array("Q", range(1, count + 1))
     if _SWAP:
         lanes.byteswap()
-    z = (int.from_bytes(lanes, "little") * 0x9E3779B97F4A7C15 + ones * (seed & _MASK)) & mask
-    z = ((z ^ (z >> 30 & mask)) * 0xBF58476D1CE4E5B9) & mask
-    z = ((z ^ (z >> 27 & mask)) * 0x94D049BB133111EB) & mask
-    z = (z ^ (z >> 31)) & (ones * 0x7FFFFFFF)
-    lanes = array("Q", z.to_bytes(16 * rows, "little"))
-    if _SWAP:
-        lanes.byteswap()
-    return lanes[::2].tolist()
+    return ones, ones * _MASK, int.from_bytes(lanes, "little") * _GOLDEN

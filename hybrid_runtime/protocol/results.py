@@ -13,7 +13,7 @@ from hybrid_runtime.protocol.messages import ResultData, ResultItem, ResultTable
 from hybrid_runtime.result import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 SEED = COUNT = "I"
 REAL = "d"
@@ -28,6 +28,14 @@ def numbers(kind: str, data: bytes) -> array[Any]:
     if _SWAP:
         found.byteswap()
     return found
+
+
+def column(kind: str, given: Iterable[float]) -> bytes:
+    """Numbers of the kind `SEED`, `COUNT` or `REAL` as a column."""
+    made: array[Any] = array(kind, given)
+    if _SWAP:
+        made.byteswap()
+    return made.tobytes()
 
 
 class Table:
@@ -45,8 +53,8 @@ class Table:
 
     def __init__(self, table: ResultTable) -> None:
         check_table(table)
-        self.seeds: list[int] = numbers(SEED, table.seeds).tolist()
-        self.values: list[float] | None = numbers(REAL, table.values).tolist() or None
+        self.seeds: Sequence[int] = numbers(SEED, table.seeds)
+        self.values: Sequence[float] | None = numbers(REAL, table.values) or None
         counts, exact = numbers(COUNT, table.counts), numbers(REAL, table.probabilities)
         self.counts: Rows[int] = Rows(table.labels if counts else (), counts)
         self.probabilities: Rows[float] | None = Rows(table.labels, exact) if exact else None

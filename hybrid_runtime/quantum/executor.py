@@ -18,7 +18,7 @@ from hybrid_runtime.errors import (
     ProtocolError,
     as_data,
 )
-from hybrid_runtime.program import BARRIER, MEASURE, RESET, WAIT, Program, check_program
+from hybrid_runtime.program import BARRIER, MEASURE, RESET, WAIT, Program, all_finite, check_program
 from hybrid_runtime.protocol.exactness import check_exact
 from hybrid_runtime.protocol.messages import (
     MAX_CIRCUITS_PER_STEP,
@@ -215,8 +215,7 @@ class Executor:
         values = array("d", call.values)
         if _SWAP:
             values.byteswap()
-        # The sum is a quick test: it can only be finite when all values are.
-        if not math.isfinite(sum(values)):
+        if not all_finite(call.values):
             for number, value in enumerate(values):
                 if not math.isfinite(value):
                     row, slot = divmod(number, program.slots)

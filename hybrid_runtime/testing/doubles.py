@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from hybrid_runtime.algorithm import History, HybridAlgorithm, HybridFunction
 from hybrid_runtime.classical.styles import Failure
 from hybrid_runtime.classical.styles import drive as drive_style
-from hybrid_runtime.context import Context, Notes
+from hybrid_runtime.context import Answered, Context, Notes
 from hybrid_runtime.dispatcher.stop import Usage
 from hybrid_runtime.errors import AlgorithmTimeout, BackendFailed, InvalidInput, StopRequested, UserCodeError
 from hybrid_runtime.languages.compiler import Compiler
@@ -94,7 +94,7 @@ class StubExchange:
         self._take_notes()
         return self._logs
 
-    def _run(self, circuits: list[Circuit]) -> list[QuantumResult]:
+    def _run(self, circuits: list[Circuit]) -> Answered:
         self._take_notes()
         widths = [self._width(circuit) for circuit in circuits]
         shots = [circuit.settings.shots_asked(self.context.shots) or 0 for circuit in circuits]
@@ -113,8 +113,9 @@ class StubExchange:
             raise InvalidInput(f"a step of {len(circuits)} circuits is answered by {len(given)} results")
         results = [self._result(*one) for one in zip(given, shots, widths, strict=True)]
         self.requests.append(circuits)
-        self._usage.answered(sum(result.shots_done for result in results), sum(one.duration_s for one in results))
-        return results
+        done, duration_s = sum(result.shots_done for result in results), sum(one.duration_s for one in results)
+        self._usage.answered(done, duration_s)
+        return results, done, duration_s
 
     def _width(self, circuit: Circuit) -> int | None:
         """Bits of the circuit's register; None where circuits are not checked."""

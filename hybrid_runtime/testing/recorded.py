@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.algorithm import History
     from hybrid_runtime.circuit import Circuit
-    from hybrid_runtime.result import QuantumResult
+    from hybrid_runtime.context import Answered
 
 
 class Replayed(NamedTuple):
@@ -227,18 +227,18 @@ class _ForegroundWorker(Worker):
         """What happened to the algorithm."""
         return None if self._context is None else self._context.history
 
-    def _exchange(self, circuits: list[Circuit]) -> list[QuantumResult]:
+    def _exchange(self, circuits: list[Circuit]) -> Answered:
         if self._past.diverged is not None:
             raise _Parted  # the algorithm has caught the first one
         self._flush()
         if self.steps >= self._until:
             self.cut = True
             raise self._stopped(Stop(StopReason.CANCELLED.value))
-        results = super()._exchange(circuits)
+        answered = super()._exchange(circuits)
         self.steps += 1
         if self._on_step is not None:
             self._on_step(self.steps)
-        return results
+        return answered
 
     def _failed(self, stage: str, error: BaseException, value: Any = None) -> Failed:
         if self._on_error is not None and self._past.diverged is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
+import sys
 
 import pytest
 
 from hybrid_runtime.errors import CircuitRejected
-from hybrid_runtime.program import GATES, MAX_OPERATIONS, Operation, Program, check_program
+from hybrid_runtime.program import GATES, MAX_OPERATIONS, Operation, Program, all_finite, check_program
 
 
 def program(*operations: Operation, qubits=3, bits=2, slots=1) -> Program:
@@ -116,3 +118,11 @@ def test_a_program_with_an_observable_needs_no_bits():
 def test_an_observable_that_cannot_be_evaluated_is_refused(terms, operations, why):
     with pytest.raises(CircuitRejected, match=why):
         check_program(observed(terms, *operations))
+
+
+@pytest.mark.parametrize("number", [0.0, -1.5, 5e-324, 2.0**1009, -(2.0**1015), sys.float_info.max])
+def test_numbers_that_are_finite_are_told_from_others(number):
+    assert all_finite(b"")
+    assert all_finite(struct.pack("<3d", 0.25, number, -7.0))
+    for other in (math.inf, -math.inf, math.nan, -math.nan):
+        assert not all_finite(struct.pack("<3d", number, other, 0.25))

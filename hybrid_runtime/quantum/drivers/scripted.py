@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hybrid_runtime.errors import BackendFailed, ErrorData, InvalidInput, error_classes, rebuild
-from hybrid_runtime.protocol.messages import Capabilities, ResultData
+from hybrid_runtime.protocol.messages import Capabilities, ResultData, ResultItem, ResultTable
+from hybrid_runtime.protocol.results import COUNT, REAL, SEED, column
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS, Batch
 from hybrid_runtime.quantum.waiting import Pause
 
@@ -152,25 +153,29 @@ class NullDriver:
         """As configured."""
         return self._capabilities
 
-    def execute(self, batch: Batch) -> list[ResultData]:
+    def execute(self, batch: Batch) -> list[ResultItem]:
         """All shots on the register 0; exactly, all qubits in |0>."""
+        seeds, shots = batch.seeds, batch.shots
         zeros = "0" * batch.handle.program.bits
-        shots = batch.shots
+        observable = batch.handle.program.observable
+        value = sum((coefficient for coefficient, letters in observable if not set(letters) - {"I", "Z"}), 0.0)
+        if len(seeds) > 1 and not batch.raw:
+            told = column(SEED, seeds)
+            if observable:
+                return [ResultTable(told, 0, 0.0, values=column(REAL, [value] * len(seeds)))]
+            if not shots:
+                return [ResultTable(told, 0, 0.0, [zeros], probabilities=column(REAL, [1.0] * len(seeds)))]
+            return [ResultTable(told, shots, 0.0, [zeros], column(COUNT, [shots] * len(seeds)))]
+        if observable:
+            return [ResultData({}, 0, 0.0, seed, value=value) for seed in seeds]
         if not shots:
-            return self._exactly(batch, zeros)
+            return [ResultData({}, 0, 0.0, seed, probabilities={zeros: 1.0}) for seed in seeds]
         raw = [zeros] * shots if batch.raw else None
-        return [ResultData({zeros: shots}, shots, 0.0, seed, raw) for seed in batch.seeds]
+        return [ResultData({zeros: shots}, shots, 0.0, seed, raw) for seed in seeds]
 
     def estimate_s(self, program: Program) -> float:
         """No time."""
         return 0.0
-
-    def _exactly(self, batch: Batch, zeros: str) -> list[ResultData]:
-        observable = batch.handle.program.observable
-        value = sum((coefficient for coefficient, letters in observable if not set(letters) - {"I", "Z"}), 0.0)
-        if observable:
-            return [ResultData({}, 0, 0.0, seed, value=value) for seed in batch.seeds]
-        return [ResultData({}, 0, 0.0, seed, probabilities={zeros: 1.0}) for seed in batch.seeds]
 
     def interrupt(self) -> None:
         """Nothing runs long enough to interrupt."""

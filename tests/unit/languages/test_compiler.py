@@ -94,6 +94,16 @@ def test_rows_end_before_one_that_is_refused_which_is_then_named(compiler, wrong
     assert compiler.compile_rows(circuits, 3)[1] == 1
 
 
+@pytest.mark.parametrize(
+    "text", ["Rx({s[1]}) q[0]\nRy({s[0]}) q[1]", "Rx({t}) q", "Rx({t} + {s[0]}) q[0]\nRy({s[1]}) q"]
+)
+def test_rows_take_numbers_and_elements_of_sequences(compiler, text):
+    template = Circuit(HEADER + text + "\nb = measure q", parameters={"s": None, "t": 0.0})
+    circuits = [template.bind(s=(0.1 * row, -1.0, 5.0), t=0.2 * row) for row in range(7)]
+    values = b"".join(Compiler().compile(circuit).values for circuit in circuits)
+    assert rows_of(compiler, circuits) == [(0, values, 7)]
+
+
 def test_a_parameter_used_twice_is_one_slot(compiler, values):
     text = HEADER + "Rx({t}) q[0]\nRx({t}) q[1]\nRx({s[1]}) q[0]\nRx({s[0]}) q[1]\nRx({s[1]}) q\nb = measure q"
     compiled = compiler.compile(Circuit(text, parameters={"t": 0.5, "s": [1.0, 2.0]}))

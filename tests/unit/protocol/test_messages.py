@@ -103,6 +103,10 @@ def test_seeds_derived_together_are_those_derived_alone(seed, first, rows):
     assert derive_seeds(seed, first, rows) == [derive_seed(seed, first + row) for row in range(rows)]
 
 
+def test_seeds_of_a_large_request_are_those_derived_alone():
+    assert derive_seeds(99, 7, 2500) == [derive_seed(99, 7 + row) for row in range(2500)]
+
+
 def test_derived_seeds_differ():
     seeds = {derive_seed(seed, index) for seed in range(100) for index in range(100)}
     assert len(seeds) == 10_000

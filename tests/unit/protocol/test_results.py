@@ -9,7 +9,7 @@ import pytest
 
 from hybrid_runtime.errors import ProtocolError
 from hybrid_runtime.protocol.messages import ResultData, ResultTable, encode
-from hybrid_runtime.protocol.results import decode_results, rows_of
+from hybrid_runtime.protocol.results import COUNT, REAL, SEED, column, decode_results, numbers, rows_of
 
 SEEDS = struct.pack("<2I", 8, 9)
 SINGLE = ResultData({"1": 4}, 4, 0.5, 7)
@@ -35,6 +35,12 @@ def test_a_table_of_probabilities_or_values_is_read_row_by_row():
         ResultData({}, 0, 0.0, 8, value=0.0),
         ResultData({}, 0, 0.0, 9, value=-2.5),
     ]
+
+
+@pytest.mark.parametrize(("kind", "given"), [(SEED, [8, 2**31]), (COUNT, [0, 1024]), (REAL, [0.25, -2.5])])
+def test_a_column_holds_the_numbers_that_it_was_made_of(kind, given):
+    assert numbers(kind, column(kind, given)).tolist() == given
+    assert column(COUNT, [1, 258]) == b"\1\0\0\0\2\1\0\0"
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_raw_shots_beyond_a_message_are_refused_before_they_are_made(serving, be
 
 def test_results_beyond_a_message_are_refused(serving):
     program = Program(1, 1024, 0, ())
-    peer = serving(NullDriver())
+    peer = serving(scripted({"0" * 1024: 5}, repeat=True))
     peer.define(1, program)
     assert "take more than 64 MiB" in peer.failure(CircuitCall(1, 5, 70_000)).error.text
 

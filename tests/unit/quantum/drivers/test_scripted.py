@@ -5,6 +5,8 @@ import threading
 import pytest
 
 from hybrid_runtime.errors import BackendFailed, BackendTimeout, CircuitRejected, InvalidInput
+from hybrid_runtime.program import Program
+from hybrid_runtime.protocol.results import each
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS
 from hybrid_runtime.quantum.drivers.scripted import Call, Delay, Hang, NullDriver, ScriptedDriver
 
@@ -128,3 +130,13 @@ def test_capabilities_may_be_chosen(make):
 def test_the_null_driver_finds_all_bits_0(run_one, bell):
     result = run_one(NullDriver(), bell, 3, seeds=[6], raw=True)
     assert (result.counts, result.shots_done, result.seed, result.raw) == ({"00": 3}, 3, 6, ["00"] * 3)
+
+
+@pytest.mark.parametrize("observable", [(), ((0.5, "ZZ"), (0.25, "XI"))], ids=["counted", "observed"])
+@pytest.mark.parametrize("shots", [3, 0])
+def test_the_null_driver_answers_many_rows_as_each_alone(batch, bell, shots, observable):
+    if observable:
+        bell, shots = Program(2, 0, 0, bell.operations[:2], observable), 0
+    driver, seeds = NullDriver(), [6, 7, 8]
+    together = list(each(driver.execute(batch(bell, shots, seeds=seeds))))
+    assert together == [one for seed in seeds for one in driver.execute(batch(bell, shots, seeds=[seed]))]
