@@ -46,7 +46,7 @@ def test_a_loop_shows_both_times_and_their_difference(report):
 
 def test_a_batch_says_how_much_quicker_it_is(report):
     (note,) = by_title(report)["A step by its parameter sets, null"].notes
-    assert note == "1000 sets in one step are 20.0 times quicker than 1000 steps of one."
+    assert note == "1000 sets in one step are 20.0 times quicker than 1000 steps of one, by medians."
 
 
 def test_the_machine_is_in_every_report(report):
