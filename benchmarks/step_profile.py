@@ -26,6 +26,7 @@ from hybrid_runtime.dispatcher.actions import Run, Tell
 from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.programs import Programs
 from hybrid_runtime.dispatcher.recorder import Recorder
+from hybrid_runtime.dispatcher.spares import Spares
 from hybrid_runtime.limits import Limits
 from hybrid_runtime.protocol.control import Submit
 from hybrid_runtime.protocol.messages import (
@@ -110,7 +111,7 @@ class Profile:
         recorder = None
         if journal:
             submit = Submit("profile", b"", b"\x80", 1, 1024, _LIMITS, journal=str(self._folder / "journal"))
-            recorder = Recorder(submit, self._backend)
+            recorder = Recorder(submit, self._backend, Spares())
         programs = Programs(self._backend, itertools.count(1).__next__)
         machine = Machine("profile", _LIMITS, programs, time.perf_counter(), recorder=recorder)
         (first,) = machine.on_message(self._first, 0.0)

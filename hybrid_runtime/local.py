@@ -306,11 +306,12 @@ class LocalRuntime:
         job = self._jobs.get(message.job_id)
         if job is None:
             return
-        steps = job.furthest
+        steps, paused = job.furthest, job.state is JobState.PAUSED
         job._take(message)
         if isinstance(message, Ended):
             del self._jobs[message.job_id]
-            if job._submit.private:
+            if paused and job._submit.private:
+                # The dispatcher, to whom the file belongs otherwise, has let go of it.
                 Path(job._submit.journal).unlink(missing_ok=True)
         if isinstance(message, Ended) or job.furthest > steps:
             self._restarts = 0

@@ -33,6 +33,7 @@ from typing import NoReturn
 import msgspec
 
 from hybrid_runtime.classical import isolation, oneprocess, packing, quota, syscalls
+from hybrid_runtime.classical.rehearsal import LONG, SHORT
 from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
 from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
@@ -46,8 +47,8 @@ from hybrid_runtime.protocol.watched import WatchedChannel
 _STANDARD_FDS = (0, 1, 2)
 # Files that take about as long to remove as a fork does.
 _QUICKLY_REMOVED = 100
-# One for a worker's rehearsal, and one for the first circuit of its job.
-_TEXTS_AHEAD = 2
+# One for each of a worker's rehearsals, and one for the first circuit of its job.
+_TEXTS_AHEAD = 3
 # The interpreter rewrites a function in its first eight calls; more rehearsals gain nothing.
 _REHEARSALS = 8
 # A server that has made so many workers will make more: what takes long to rehearse pays now, as soon as nobody has
@@ -86,9 +87,10 @@ class ForkServer:
         if self._sandbox.level is not Level.PROCESS:
             oneprocess.insist()
         # Workers are born with what rehearsals have found and cached, and then go through one of their own.
+        libqasm3.learn()
         packing.pack()
         for _ in range(_REHEARSALS):
-            worker.rehearse(Path(self._prepare().scratch) / "rehearsal")
+            worker.rehearse(Path(self._prepare().scratch) / "rehearsal", *SHORT)
         libqasm3.make_ahead(_TEXTS_AHEAD)
         # Everything that exists now is shared with every worker: the collector must not touch (and so copy) it.
         packing.pack(forget_lookups=False)
@@ -136,7 +138,8 @@ class ForkServer:
             return  # there is no room for files where a worker could not be given any, or nothing to rehearse
         from hybrid_runtime.classical import worker
 
-        worker.rehearse(Path(self._next.scratch) / "rehearsal", long=True)
+        worker.rehearse(Path(self._next.scratch) / "rehearsal", LONG)
+        libqasm3.make_ahead(_TEXTS_AHEAD)
         packing.pack(forget_lookups=False)
         gc.freeze()
 

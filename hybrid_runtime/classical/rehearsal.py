@@ -1,9 +1,10 @@
-"""A worker that waits for its job goes through one beforehand, so that the real one finds its memory at hand.
+"""A worker that waits for its job goes through two beforehand, so that the real one finds its memory at hand.
 
 After a fork each page is copied when it is first written to, and much of what a job needs is written to: reference
-counts alone see to that. A rehearsal takes a few milliseconds while nobody waits, and saves as many from the time
-between a bundle and its first circuit. The fork server goes through some, too: what is cached then, every worker is
-born with. One that goes on making workers also goes through a long rehearsal, with an optimizer.
+counts alone see to that. Rehearsals take a few milliseconds while nobody waits, and save as many from the time between
+a bundle and its first circuit, and from that between the last results and the end. One is of a lifecycle class, one of
+a function. The fork server goes through some, too: what is cached then, every worker is born with. One that goes on
+making workers also goes through a long rehearsal, with an optimizer.
 """
 
 from __future__ import annotations
@@ -44,6 +45,17 @@ b = measure q
 
     def execute(self, results):
         return Done(results.counts)
+
+@hybrid
+def rehearsal(context):
+    result = context.run(Circuit("""version 3.0
+qubit[2] q
+bit[2] b
+H q[0]
+CNOT q[0], q[1]
+b = measure q
+"""))
+    return result.probabilities
 '''
 _LONG_SOURCE = b'''
 from hybrid_runtime import Circuit, hybrid
@@ -69,22 +81,24 @@ b = measure q
 '''
 
 
-def _load(source: bytes) -> bytes:
-    bundle = encode_bundle(Bundle(python="", entry=_ENTRY, files={_ENTRY: source}))
+def _load(source: bytes, name: str) -> bytes:
+    bundle = encode_bundle(Bundle(python="", entry=_ENTRY, name=name, files={_ENTRY: source}))
     backend = Capabilities(name="rehearsal", driver="rehearsal", qubits=2, max_shots=1, operations=())
     return encode(Load(_MODULE, bundle, encode_value({"theta": 0.25}), 0, 1, Limits(), backend))
 
 
-# Made once, before the fork: a worker that makes them takes memory for that.
-_LOAD, _LONG_LOAD = _load(_SOURCE), _load(_LONG_SOURCE)
+# Made once, before the fork: a worker that makes them takes memory for that. The long one takes thirty milliseconds,
+# and scipy.
+LIFECYCLE, FUNCTION, LONG = _load(_SOURCE, "Rehearsal"), _load(_SOURCE, "rehearsal"), _load(_LONG_SOURCE, "rehearsal")
+SHORT = (LIFECYCLE, FUNCTION)
 _RESULTS = msgspec.Raw(msgspec.msgpack.encode([ResultData({"00": 1}, 1, 0.0, 0)]))
 
 
 class Stage:
     """A channel to nobody: a job comes, and an answer to each of its steps, and what is sent is not heard."""
 
-    def __init__(self, *, long: bool) -> None:
-        self._load = _LONG_LOAD if long else _LOAD
+    def __init__(self, job: bytes) -> None:
+        self._job = job
         self._number = -1
 
     def send(self, data: bytes) -> None:
@@ -93,18 +107,18 @@ class Stage:
     def receive(self) -> bytes:
         """The next message."""
         self._number += 1
-        return encode(Results(self._number, _RESULTS)) if self._number else self._load
+        return encode(Results(self._number, _RESULTS)) if self._number else self._job
 
     def receive_nowait(self) -> None:
         """Nothing comes by itself."""
 
 
 @contextmanager
-def staged(folder: Path, *, long: bool) -> Iterator[Stage]:
+def staged(folder: Path, job: bytes) -> Iterator[Stage]:
     """A stage for a worker in this folder; nothing of what it does there is left behind."""
     paths = list(sys.path)
     try:
-        yield Stage(long=long)
+        yield Stage(job)
     finally:
         sys.path[:] = paths
         sys.path_importer_cache.pop(str(folder / _FOLDER), None)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A generator that answers a stop by yielding again is told again this often, then closed.
 _TELL_STOP = 3
+# What functions mostly return: looking for anything else in it takes longer than all the rest of a job's end.
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, dict, list, tuple})
 
 
 class Failure(Exception):
@@ -147,6 +149,8 @@ def _drive_function(algorithm: HybridFunction[Any, Any], context: Context) -> An
     history = context.history
     try:
         returned = algorithm.function(context)
+        if type(returned) in _PLAIN:
+            return returned
         if isinstance(returned, Generator):
             returned = _drive_generator(returned, context)
         if isinstance(returned, Done):

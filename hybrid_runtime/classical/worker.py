@@ -21,7 +21,7 @@ from hybrid_runtime.classical.drawing import Drawing, seed_everything
 from hybrid_runtime.classical.lastwords import flush_quietly, last_words
 from hybrid_runtime.classical.loader import load_algorithm
 from hybrid_runtime.classical.locating import refusal
-from hybrid_runtime.classical.rehearsal import Stage, staged
+from hybrid_runtime.classical.rehearsal import SHORT, Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
 from hybrid_runtime.classical.requests import Requests
 from hybrid_runtime.classical.results import RecordedResult, answered
@@ -113,7 +113,7 @@ class Worker:
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
         first = self._channel.receive_nowait()
         if first is None:
-            rehearse(self._folder / "rehearsal")
+            rehearse(self._folder / "rehearsal", *SHORT)
             first = self._channel.receive()
         self.take(first)
 
@@ -372,13 +372,11 @@ class Worker:
             self._listen()
 
 
-def rehearse(folder: Path, *, long: bool = False) -> None:
-    """Do a job that needs nobody, below this folder, so that the real one finds its memory at hand.
-
-    A long one minimizes a function, which takes thirty milliseconds and scipy.
-    """
-    with staged(folder, long=long) as stage:
-        Worker(stage, folder).take(stage.receive())
+def rehearse(folder: Path, *jobs: bytes) -> None:
+    """Do jobs that need nobody, one after another below this folder, so that a real one finds its memory at hand."""
+    for job in jobs:
+        with staged(folder, job) as stage:
+            Worker(stage, folder).take(stage.receive())
 
 
 def main(channel: SeqPacketChannel, folder: Path, isolation: str) -> None:

@@ -25,16 +25,13 @@ if TYPE_CHECKING:
     from hybrid_runtime.dispatcher.backend import Backend
     from hybrid_runtime.dispatcher.link import Link
     from hybrid_runtime.dispatcher.ports import WorkerPort
+    from hybrid_runtime.dispatcher.spares import Spares
 
 REPORT_EVERY_S = 0.1
 
 
 class Job:
-    """A job that has a worker.
-
-    Raises:
-        JournalError: its journal cannot be used; see `Recorder`.
-    """
+    """A job that has a worker."""
 
     def __init__(
         self,
@@ -42,6 +39,7 @@ class Job:
         worker: WorkerPort,
         link: Link,
         backend: Backend,
+        recorder: Recorder | None,
         program_number: Callable[[], int],
         now: float,
     ) -> None:
@@ -54,7 +52,7 @@ class Job:
         self.backend = backend
         # The step that failed on a backend and is to be run again.
         self.failed: Run | None = None
-        self.recorder = _recorder(submit, backend.capabilities)
+        self.recorder = recorder
         programs = Programs(backend.capabilities, program_number)
         self.machine = Machine(submit.job_id, submit.limits, programs, now, recorder=self.recorder)
         self.outputs = (Output("stdout", worker.stdout), Output("stderr", worker.stderr))
@@ -62,22 +60,6 @@ class Job:
         self.report_at = now
         self.report_timed = False
         self.told_state: JobState | None = None
-
-    def load(self) -> Load:
-        """The message that gives the job to its worker. A job with a past sees the backend that it began on."""
-        submit, recorder = self.submit, self.recorder
-        backend = self.machine.programs.backend if recorder is None else recorder.began_on
-        return Load(
-            submit.job_id,
-            submit.bundle,
-            submit.parameters,
-            submit.seed,
-            submit.shots,
-            submit.limits,
-            backend,
-            recorder is not None and recorder.past > 0,
-            [] if recorder is None else recorder.optimizers,
-        )
 
     def again(self, why: str, now: float) -> Submit:
         """What begins this job anew in another worker."""
@@ -119,11 +101,36 @@ class Job:
         return news
 
 
-def _recorder(submit: Submit, backend: Capabilities) -> Recorder | None:
+def load_of(submit: Submit, backend: Capabilities, recorder: Recorder | None = None) -> Load:
+    """The message that gives a job to its worker. One with a past, which its recorder knows, sees the backend that it
+    began on.
+    """
+    replay, optimizers = False, []
+    if recorder is not None:
+        backend, replay, optimizers = recorder.began_on, recorder.past > 0, recorder.optimizers
+    return Load(
+        submit.job_id,
+        submit.bundle,
+        submit.parameters,
+        submit.seed,
+        submit.shots,
+        submit.limits,
+        backend,
+        replay,
+        optimizers,
+    )
+
+
+def recorder_of(submit: Submit, backend: Capabilities, spares: Spares) -> Recorder | None:
+    """What keeps a job's journal; None for a job without.
+
+    Raises:
+        JournalError: its journal cannot be used; see `Recorder`.
+    """
     if not submit.journal:
         return None
     try:
-        return Recorder(submit, backend)
+        return Recorder(submit, backend, spares)
     except JournalError:
         if submit.private and not submit.resume:
             return None  # nobody asked for it, and the job can do without

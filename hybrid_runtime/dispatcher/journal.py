@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # What a job's folder, of a run that is kept or of a service, calls its journal and its algorithm.
 JOURNAL_NAME = "journal.bin"
 BUNDLE_NAME = "bundle.bin"
-_FIRST_SPACE = 256 * 1024
+FIRST_SPACE = 256 * 1024
 _MOST_SPACE = 16 * 1024 * 1024
 # Of one job's journal: millions of steps. What an algorithm says by itself is in it, too, and others need the disk.
 MOST_BYTES = 4 << 30
@@ -213,7 +213,7 @@ class Journal:
 
     def _grow(self, room: int) -> None:
         """Allocate space for at least `room` more bytes, and map it."""
-        wanted = max(_FIRST_SPACE, min(_MOST_SPACE, self._end), room)
+        wanted = max(FIRST_SPACE, min(_MOST_SPACE, self._end), room)
         size = self._end + wanted
         if self._end + room > self._most_bytes:
             most_mb = self._most_bytes >> 20

@@ -30,6 +30,11 @@ class Link:
         self._watched = True
         epoll.register(self.fd, select.EPOLLIN)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is kept that the peer had no room for."""
+        return bool(self._waiting)
+
     def send(self, message: msgspec.Struct) -> None:
         """Send one message, now or later, in order.
 

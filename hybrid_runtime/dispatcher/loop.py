@@ -94,6 +94,7 @@ class Dispatcher(Backends):
         for job in list(self._jobs.values()):
             job.worker.kill()
             self._release(job)
+        self._spares.close()
         self._epoll.close()
 
     # ------------------------------------------------------------------ the client

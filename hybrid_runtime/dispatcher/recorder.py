@@ -23,6 +23,7 @@ from hybrid_runtime.dispatcher.journal import (
     Turned,
     read,
 )
+from hybrid_runtime.dispatcher.spares import PrivateJournal, Spares
 from hybrid_runtime.dispatcher.surveying import DISPATCHER_LOST, WORKER_LOST, Survey, Surveyor, refuse_completed
 from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.protocol.bundles import content_hash
@@ -44,6 +45,7 @@ class Recorder:
     Args:
         submit: The job, which names its journal.
         backend: The backend that runs it.
+        spares: Where a private journal comes from, and goes in the end.
 
     Raises:
         JournalError: the journal cannot be written or read, or is another job's, or the job has completed.
@@ -60,10 +62,17 @@ class Recorder:
         forgone: Why the journal, a private one, is not kept any more; empty while it is.
     """
 
-    def __init__(self, submit: Submit, backend: Capabilities) -> None:
+    def __init__(self, submit: Submit, backend: Capabilities, spares: Spares) -> None:
         self.path = Path(submit.journal)
         surveyor = Surveyor(self.path)
-        self._journal = Journal(self.path, Fsync(submit.fsync), surveyor.look)
+        self._spares = spares
+        self._journal: Journal
+        if not submit.private:
+            self._journal = Journal(self.path, Fsync(submit.fsync), surveyor.look)
+        elif submit.resume:
+            self._journal = PrivateJournal(self.path, surveyor.look)
+        else:
+            self._journal = spares.take(self.path)
         self._append: Callable[[Record], None] = self._append_or_forgo if submit.private else self._journal.append
         self.live = submit.on_divergence == "live"
         self._bodies = submit.keep_requests
@@ -73,6 +82,7 @@ class Recorder:
         self.steps = 0
         self.past = 0
         self.forgone = ""
+        self._retired = False
         self._lost_at: int | None = None
         try:
             self._open(submit, backend, surveyor.found())
@@ -188,12 +198,19 @@ class Recorder:
             return str(error)
         return None
 
+    def retire(self) -> None:
+        """The job is over, and whoever wanted to know has been told: nobody needs a private journal any more."""
+        if isinstance(self._journal, PrivateJournal) and not self._retired:
+            self._retired = True
+            self._spares.put(self._journal)
+
     def close(self) -> str | None:
         """Close the file; what of it is not on the disk, if anything. Closing twice is allowed."""
-        try:
-            self._journal.close()
-        except JournalError as error:
-            return str(error)
+        if not self._retired:
+            try:
+                self._journal.close()
+            except JournalError as error:
+                return str(error)
         return None
 
 

@@ -8,13 +8,15 @@ import select
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.backend import Backend
-from hybrid_runtime.dispatcher.jobs import Job
+from hybrid_runtime.dispatcher.jobs import Job, load_of, recorder_of
 from hybrid_runtime.dispatcher.link import Link
 from hybrid_runtime.dispatcher.output import fault_traceback
 from hybrid_runtime.dispatcher.reports import Reports
+from hybrid_runtime.dispatcher.spares import Spares
 from hybrid_runtime.dispatcher.timers import Timers
 from hybrid_runtime.dispatcher.watching import Watch
 from hybrid_runtime.errors import (
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.dispatcher.actions import Action, End, Restart
     from hybrid_runtime.dispatcher.ports import ClassicalPort, QuantumPort, WorkerPort
+    from hybrid_runtime.protocol.messages import Load
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
 _now = time.perf_counter
@@ -78,6 +81,7 @@ class Upkeep(ABC):
         self._from_client = decoder(ToDispatcher)
         self._jobs: dict[str, Job] = {}
         self._by_pid: dict[int, Job] = {}
+        self._spares = Spares()
         self._waiting: deque[Submit] = deque()
         self._programs = itertools.count(1)
         self._deadlines = Timers()
@@ -216,24 +220,28 @@ class Upkeep(ABC):
 
     def _start(self, submit: Submit, worker: WorkerPort, backend: Backend) -> None:
         link = Link(worker.channel, self._epoll)
+        capabilities, now = backend.capabilities, _now()
+        assert capabilities is not None
+        # A worker begins at once, unless there is something in the journal that it has to know.
+        if not submit.resume:
+            _hand_over(link, load_of(submit, capabilities))
         try:
-            job = Job(submit, worker, link, backend, self._programs.__next__, _now())
+            recorder = recorder_of(submit, capabilities, self._spares)
         except JournalError as error:
             link.close()
             worker.kill()
             worker.close()
             self._tell(Job.never_started(submit, as_data(error)))
             return
+        job = Job(submit, worker, link, backend, recorder, self._programs.__next__, now)
         self._served = True
         self._jobs[job.job_id] = self._by_pid[worker.pid] = job
         self._handlers[link.fd] = lambda events: self._on_worker(job, events)
         self._reports.watch(job)
         self._watched.add_job(worker.channel)
         self._watch(job)
-        try:
-            link.send(job.load())
-        except ChannelClosed:
-            return  # it died before it was used: its exit is reported next
+        if submit.resume:
+            _hand_over(link, load_of(submit, capabilities, recorder))
         self._reports.now(job, _now())
         self._deadlines.add(_now() + self._refill_s, REFILL)
 
@@ -257,9 +265,12 @@ class Upkeep(ABC):
     def _end(self, job: Job, end: End) -> None:
         self._reports.drain(job)
         self._reports.now(job, _now())
-        self._close_journal(job)
+        if not job.submit.private:
+            self._close_journal(job)
         self._tell(end.report)
         job.worker.kill()
+        if job.recorder is not None and not self._control.waiting:
+            job.recorder.retire()
         self._release(job)
         self._classical.refill()
 
@@ -294,3 +305,9 @@ class Upkeep(ABC):
         """See to it that the loop wakes up for the job's deadline."""
         job.timer = job.machine.deadline
         self._deadlines.add(job.timer, job.job_id)
+
+
+def _hand_over(link: Link, load: Load) -> None:
+    """Give a worker its job. Of one that died before it was used, the exit is reported next."""
+    with suppress(ChannelClosed):
+        link.send(load)

@@ -16,6 +16,7 @@ from hybrid_runtime.dispatcher.journal import Began, Defined, Noted, Over, Resum
 from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.programs import Programs
 from hybrid_runtime.dispatcher.recorder import Recorder
+from hybrid_runtime.dispatcher.spares import Spares
 from hybrid_runtime.dispatcher.surveying import WORKER_LOST, survey
 from hybrid_runtime.errors import CircuitRejected, JournalError, as_data
 from hybrid_runtime.job import JobState
@@ -56,7 +57,7 @@ def make(path: Path) -> Iterator[Make]:
         for recorder in recorders:
             recorder.close()
         submit = Submit("job", b"bundle", encode_value({}), 7, 10, Limits(**limits), str(path), "never", resume)
-        recorders.append(Recorder(submit, BACKEND))
+        recorders.append(Recorder(submit, BACKEND, Spares()))
         programs = Programs(BACKEND, count(1000).__next__)
         return Machine("job", submit.limits, programs, START, recorder=recorders[-1])
 

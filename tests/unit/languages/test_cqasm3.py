@@ -7,6 +7,7 @@ import math
 import pytest
 
 from hybrid_runtime.errors import CircuitRejected
+from hybrid_runtime.languages import libqasm3
 from hybrid_runtime.program import Operation
 
 HEADER = "version 3.0\nqubit[3] q\nbit[3] b\n"
@@ -248,3 +249,7 @@ def test_a_program_without_qubits_or_measurements_is_refused(compiled, text, say
 def test_too_many_operations_are_refused_where_they_become_too_many(compiled):
     with pytest.raises(CircuitRejected, match=r"line 3129, column 1: a circuit has at most 200000 operations"):
         compiled("version 3.0\nqubit[64] q\nbit b\n" + "X q\n" * 4000)
+
+
+def test_libqasm_understands_the_whole_of_what_it_learns_from():
+    assert libqasm3.learn()
