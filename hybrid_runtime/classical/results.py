@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.context import Answered
 
 _decode = msgspec.msgpack.Decoder(list[ResultItem]).decode
+_new = object.__new__
 
 
 def answered(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend: str) -> Answered:
@@ -32,6 +33,8 @@ def answered(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend:
     Raises:
         ProtocolError: there are not as many results as circuits.
     """
+    if len(items) == len(calls) == calls[0].rows == 1 and type(only := items[0]) is ResultData:
+        return [_result(only, calls[0].shots, backend)], only.shots_done, only.duration_s
     found: list[QuantumResult] = []
     shots, duration_s = 0, 0.0
     waiting = iter(calls)
@@ -63,7 +66,7 @@ def _rows(table: ResultTable, count: int, requested: int, backend: str) -> list[
     """The results in a table, none of them read yet."""
     shared = _Shared(Table(table), requested, table.shots_done, table.duration_s, backend)
     # A loop in Python, and a call of `__init__` for each, would take several times as long as this.
-    rows: list[QuantumResult] = list(map(object.__new__, repeat(_Row, count)))
+    rows: list[QuantumResult] = list(map(_new, repeat(_Row, count)))
     deque(map(_Row._unread.__set__, rows, zip(repeat(shared), range(count))), maxlen=0)
     return rows
 
@@ -159,14 +162,10 @@ class _Row(_Unread):
 
 
 def _result(item: ResultData, requested: int, backend: str) -> QuantumResult:
-    return QuantumResult(
-        counts=item.counts,
-        shots_requested=requested,
-        shots_done=item.shots_done,
-        raw=item.raw,
-        duration_s=item.duration_s,
-        seed=item.seed,
-        backend=backend,
-        value=item.value,
-        probabilities=item.probabilities,
-    )
+    # Attribute by attribute, which takes half as long as a call with so many keywords.
+    result = _new(QuantumResult)
+    result._counts, result._exact = item.counts, item.probabilities
+    result.shots_requested, result.shots_done = requested, item.shots_done
+    result.raw, result.seed, result.value = item.raw, item.seed, item.value
+    result.duration_s, result.backend = item.duration_s, backend
+    return result

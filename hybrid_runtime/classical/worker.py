@@ -272,7 +272,8 @@ class Worker:
     def _ask(self, circuits: list[Circuit]) -> Any:
         """Send a step; the dispatcher's answer."""
         assert self._context is not None
-        requests, sent = self._requests, self._requests.sent
+        requests = self._requests
+        sent = requests.sent
         calls, programs = requests.calls(circuits, self._context.shots)
         evicted = requests.compiler.take_evicted()
         if evicted:

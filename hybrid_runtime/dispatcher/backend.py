@@ -45,6 +45,7 @@ EXECUTE_TIMEOUT_S = 3600.0
 GRACE_S = 10.0
 # Loading a driver takes about as long as so many steps take less without a message to its process and back.
 INLINE_AFTER = 1000
+_ROWS_AHEAD = 8
 
 
 class Backend:
@@ -152,6 +153,12 @@ class Backend:
         if type(answer) is Failure:
             self.failed = run
         return answer
+
+    def look_ahead(self, job: Job, run: Run) -> None:
+        """Derive now what the job's next step will need, if it is like this one."""
+        seed = derive_seed(job.seed, job.machine.number + 1)
+        for row in range(min(len(run.calls), _ROWS_AHEAD)):
+            derive_seed(seed, row)
 
     def runs(self, job: Job) -> bool:
         """Whether it is running the job's step."""

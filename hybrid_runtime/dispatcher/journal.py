@@ -156,6 +156,7 @@ class Fsync(StrEnum):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(Record)
+_put_head = FRAME.pack_into
 # How each begins.
 _STEP = _encode(Stepped(0, b"", msgspec.Raw(b"\x90"), 0, 0.0))[: 1 + len("\xa4step")]
 
@@ -254,7 +255,7 @@ class Journal:
             self._grow(10 + size)
         # The frame's head goes in last: until then a reader sees the old end.
         self._map[start + 10 : end] = payload  # type: ignore[index]
-        self._map[start : start + 10] = FRAME.pack(MARK, size, crc32(payload))  # type: ignore[index]
+        _put_head(self._map, start, MARK, size, crc32(payload))  # type: ignore[arg-type]
         self._end = end
         if group is not None and group.idle:
             group.wake()

@@ -87,12 +87,15 @@ class Machine(Disturbances):
             self._take_notes(step.metrics, step.logs)
         programs = self.programs
         try:
+            recorder = self._recorder
             if step.programs:
                 programs.define(step)
-            if self._recorder is not None:
-                self._recorder.define(step.programs)
-                self._recorder.asked(step)
-                self._recorder.forget(step.forget)
+                if recorder is not None:
+                    recorder.define(step.programs)
+            if recorder is not None:
+                recorder.asked(step)
+                if step.forget:
+                    recorder.forget(step.forget)
             calls, shots = programs.calls(step)
             if step.forget:
                 programs.forget(step.forget)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_PROGRAMS = 10_000
 # The quantum runtime keeps each in about 130 bytes, for every job that it serves.
 MAX_OPERATIONS_HELD = 1_000_000
+_VALUE_BYTES = 8
+_MOST_CHECKED = 4096
 decode_program = msgspec.msgpack.Decoder(Program).decode
 
 
@@ -37,6 +39,8 @@ class Programs:
         self._bodies: dict[int, msgspec.Raw] = {}
         self._leaving: dict[int, msgspec.Raw] = {}
         self._held = 0
+        # What has been found right of calls but for their numbers; most calls are like one before.
+        self._checked: dict[tuple[int, int, int, bool, int], int] = {}
         self._define: list[Define] = []
         self._forget: list[int] = []
 
@@ -80,6 +84,7 @@ class Programs:
     def forget(self, own: list[int]) -> None:
         """Drop these programs: the worker will not call them again."""
         self._leaving = {}
+        self._checked.clear()
         for key in own:
             self._refused.pop(key, None)
             if key in self._numbers:
@@ -120,6 +125,7 @@ class Programs:
             CircuitRejected: it cannot run these calls.
         """
         self.backend = backend
+        self._checked.clear()
         self._operations = frozenset(backend.operations)
         unfit: dict[int, str] = {}
         observing = set()
@@ -164,26 +170,38 @@ class Programs:
         calls = []
         shots = rows = 0
         for call in step.calls:
-            number = self._numbers.get(call.program)
+            number = self._checked.get((call.program, call.shots, call.rows, call.raw, len(call.values)))
             if number is None:
-                if call.program in self._refused:
-                    raise CircuitRejected(self._refused[call.program])
-                raise ProtocolError(f"program {call.program} was never defined")
+                number = self._check(call)
             rows += call.rows
-            if call.rows < 1 or rows > MAX_CIRCUITS_PER_STEP:
+            if rows > MAX_CIRCUITS_PER_STEP:
                 raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits: split it")
-            if call.shots == 0 or call.program in self._observed:
-                check_exact(call, observed=call.program in self._observed, backend=self.backend)
-            elif not 1 <= call.shots <= self.backend.max_shots:
-                raise CircuitRejected(
-                    f"{call.shots} shots: backend {self.backend.name} takes 1 to {self.backend.max_shots}"
-                )
-            elif call.raw and not self.backend.raw:
-                raise CircuitRejected(f"backend {self.backend.name} does not return raw shots")
-            if len(call.values) != 8 * self._slots[call.program] * call.rows:
-                raise ProtocolError("a circuit's parameters do not fit its program")
             if not all_finite(call.values):
                 raise CircuitRejected("a circuit's parameter is not a finite number")
             shots += call.shots * call.rows
             calls.append(CircuitCall(number, call.shots, call.rows, call.values, call.raw))
         return calls, shots
+
+    def _check(self, call: CircuitCall) -> int:
+        """The quantum runtime's number of a call's program, once all is known to be right but its numbers."""
+        own = call.program
+        number = self._numbers.get(own)
+        if number is None:
+            if own in self._refused:
+                raise CircuitRejected(self._refused[own])
+            raise ProtocolError(f"program {own} was never defined")
+        if not 1 <= call.rows <= MAX_CIRCUITS_PER_STEP:
+            raise CircuitRejected(f"a step has 1 to {MAX_CIRCUITS_PER_STEP} circuits: split it")
+        backend = self.backend
+        if call.shots == 0 or own in self._observed:
+            check_exact(call, observed=own in self._observed, backend=backend)
+        elif not 1 <= call.shots <= backend.max_shots:
+            raise CircuitRejected(f"{call.shots} shots: backend {backend.name} takes 1 to {backend.max_shots}")
+        elif call.raw and not backend.raw:
+            raise CircuitRejected(f"backend {backend.name} does not return raw shots")
+        if len(call.values) != _VALUE_BYTES * self._slots[own] * call.rows:
+            raise ProtocolError("a circuit's parameters do not fit its program")
+        if len(self._checked) >= _MOST_CHECKED:
+            self._checked.clear()
+        self._checked[own, call.shots, call.rows, call.raw, len(call.values)] = number
+        return number

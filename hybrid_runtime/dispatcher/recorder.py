@@ -27,7 +27,7 @@ from hybrid_runtime.dispatcher.spares import PrivateJournal, Spares
 from hybrid_runtime.dispatcher.surveying import DISPATCHER_LOST, WORKER_LOST, Survey, Surveyor, refuse_completed
 from hybrid_runtime.errors import ErrorData, JournalError
 from hybrid_runtime.protocol.bundles import content_hash
-from hybrid_runtime.protocol.replay import canonical, program_hash, request_hash
+from hybrid_runtime.protocol.replay import Frames, canonical, program_hash, request_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,7 @@ class Recorder:
         self.live = submit.on_divergence == "live"
         self._bodies = submit.keep_requests
         self._hashes: dict[int, bytes] = {}
+        self._frames = Frames(self._hashes)
         self._defined: set[bytes] = set()
         self._request = b""
         self.steps = 0
@@ -134,6 +135,7 @@ class Recorder:
 
     def define(self, programs: list[tuple[int, Program]]) -> None:
         """The worker defined these programs, by its own numbers."""
+        self._frames.clear()
         for number, program in programs:
             name = self._hashes[number] = program_hash(program)
             if name not in self._defined and self._bodies:
@@ -146,10 +148,16 @@ class Recorder:
             name = self._hashes.pop(number, None)
             if name is not None:
                 self._defined.discard(name)
+        self._frames.clear()
 
     def asked(self, step: Step) -> None:
         """A step was asked for; it is kept when it is answered."""
-        request = canonical(step.calls, self._hashes)
+        calls = step.calls
+        if len(calls) == 1:
+            call = calls[0]
+            request = self._frames.one(call.program, call.shots, call.rows, call.values, call.raw)
+        else:
+            request = canonical(calls, self._hashes)
         self._request = request if self._bodies else request_hash(request)
 
     def stepped(self, number: int, items: msgspec.Raw, shots: int, duration_s: float) -> None:

@@ -45,7 +45,7 @@ class Usage:
             return StopReason.SHOTS
         if limits.qpu_s is not None and self.qpu_s >= limits.qpu_s:
             return StopReason.QPU
-        if self._settled():
+        if self._recent is not None and self._settled():
             return StopReason.PLATEAU
         return None
 

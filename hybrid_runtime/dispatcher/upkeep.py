@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.dispatcher.backend import Backend
@@ -236,7 +237,7 @@ class Upkeep(ABC):
         job = Job(submit, worker, link, backend, recorder, self._programs.__next__, now)
         self._served = True
         self._jobs[job.job_id] = self._by_pid[worker.pid] = job
-        self._handlers[link.fd] = lambda events: self._on_worker(job, events)
+        self._handlers[link.fd] = partial(self._on_worker, job)
         self._reports.watch(job)
         self._watched.add_job(worker.channel)
         self._watch(job)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     Handler: TypeAlias = Callable[[int], None]
 
-# What comes by descriptors is looked for every so many times.
-_GLANCE = 8
+# The processor is offered to others every so many times, and what comes by descriptors is looked for: each is a system
+# call, and takes as long as several looks at the lines.
+_OFFER, _GLANCE = 4, 32
 
 _now = time.perf_counter
 _give_way = os.sched_yield
@@ -126,6 +127,8 @@ class Watch:
             if lines is not self._lines:
                 return []  # a job has come or gone
             turn += 1
+            if turn % _OFFER:
+                continue
             if turn % _GLANCE == 0:
                 events = poll(0)
                 if events or handled:

@@ -329,8 +329,12 @@ _SEEDS_TOGETHER = 1024
 _SWAP = sys.byteorder == "big"
 
 
+@lru_cache(maxsize=256)
 def derive_seed(seed: int, index: int) -> int:
-    """A 31-bit seed for row `index` of a request, by SplitMix64 (Steele, Lea, Flood 2014)."""
+    """A 31-bit seed for row `index` of a request, by SplitMix64 (Steele, Lea, Flood 2014).
+
+    Those derived last are kept: whoever will need one soon derives it while there is nothing else to do.
+    """
     z = (seed + (index + 1) * _GOLDEN) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK

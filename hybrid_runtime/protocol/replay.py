@@ -61,29 +61,48 @@ def canonical(calls: Iterable[CircuitCall], hashes: Mapping[int, bytes]) -> byte
     return _encode([Request(name(call.program, b""), call.shots, call.rows, call.values, call.raw) for call in calls])
 
 
+class Frames:
+    """What stands around the values in the requests of one call: most are like one before but for these.
+
+    Args:
+        hashes: As for `canonical`; to be called `clear` for whenever one of them changes.
+    """
+
+    def __init__(self, hashes: Mapping[int, bytes]) -> None:
+        self._hashes = hashes
+        self._around: dict[tuple[int, int, int, bool, int], tuple[bytes, bytes]] = {}
+
+    def one(self, program: int, shots: int, rows: int, values: bytes, raw: bool) -> bytes:
+        """As `canonical` of this call alone."""
+        key = program, shots, rows, raw, len(values)
+        around = self._around.get(key)
+        if around is None:
+            whole = canonical([CircuitCall(program, shots, rows, values, raw)], self._hashes)
+            # The values are followed by one more field, of a single byte.
+            around = whole[: len(whole) - 1 - len(values)], whole[-1:]
+            if len(self._around) >= _MOST_FRAMES:
+                self._around.clear()
+            self._around[key] = around
+        return around[0] + values + around[1]
+
+    def clear(self) -> None:
+        """Numbers may stand for other programs from now on."""
+        self._around.clear()
+
+
 class Canonical:
     """Makes the requests of one worker canonical, whose programs have numbers of its own."""
 
     def __init__(self) -> None:
         self._hashes: dict[int, bytes] = {}
-        # What stands around the values of a step of one circuit.
-        self._around: dict[tuple[int, int, bool, int], tuple[bytes, bytes]] = {}
+        self._frames = Frames(self._hashes)
 
     def one(self, program: tuple[int, Program], shots: int, values: bytes, raw: bool) -> bytes:
         """The request for one circuit, of a program with its number."""
-        around = self._around.get((program[0], shots, raw, len(values)))
-        if around is None:
-            around = self._frame(program, shots, values, raw)
-        return around[0] + values + around[1]
-
-    def _frame(self, program: tuple[int, Program], shots: int, values: bytes, raw: bool) -> tuple[bytes, bytes]:
-        whole = self.many([CircuitCall(program[0], shots, 1, values, raw)], [program])
-        # The values are followed by one more field, of a single byte.
-        around = whole[: len(whole) - 1 - len(values)], whole[-1:]
-        if len(self._around) >= _MOST_FRAMES:
-            self._around.clear()
-        self._around[program[0], shots, raw, len(values)] = around
-        return around
+        key = program[0]
+        if key not in self._hashes:
+            self._hashes[key] = program_hash(program[1])
+        return self._frames.one(key, shots, 1, values, raw)
 
     def many(self, calls: Iterable[CircuitCall], programs: Iterable[tuple[int, Program]]) -> bytes:
         """The request with these calls of these programs."""
