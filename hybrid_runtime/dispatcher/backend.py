@@ -136,20 +136,21 @@ class Backend:
         return None
 
     def _run_inline(self, inline: InlinePort, job: Job, run: Run) -> Executed | Failure | None:
-        for program in run.define:
+        define, forget = run.define, run.forget
+        for program in define:
             inline.define(program.program, program.body)
         answer = None
         if self._running is None and self.capabilities is not None:
-            answer = inline.answer(next(self._requests), run.calls, derive_seed(job.seed, job.machine.number))
-        if run.forget:
-            inline.forget(run.forget)
+            answer = inline.answer(run.calls, derive_seed(job.seed, job.machine.number))
+        if forget:
+            inline.forget(forget)
         if answer is None:
             return None
         # The process keeps the same programs: it may be asked for them yet.
-        for program in run.define:
+        for program in define:
             self._send(program)
-        if run.forget:
-            self._send(Forget(run.forget))
+        if forget:
+            self._send(Forget(forget))
         if type(answer) is Failure:
             self.failed = run
         return answer

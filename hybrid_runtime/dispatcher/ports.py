@@ -21,8 +21,8 @@ class InlinePort(Protocol):
     def forget(self, numbers: Iterable[int]) -> None:
         """Drop programs; those that are not known are left out."""
 
-    def answer(self, request: int, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
-        """The answer to a step; None where it is for the backend's own process."""
+    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
+        """The answer to a step, whose numbers have been checked; None where it is for the backend's own process."""
 
 
 class QuantumPort(Protocol):

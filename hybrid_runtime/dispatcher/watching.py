@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The processor is offered to others every so many times, and what comes by descriptors is looked for: each is a system
 # call, and takes as long as several looks at the lines.
-_OFFER, _GLANCE = 4, 32
+_OFFER, _GLANCE = 16, 64
 
 _now = time.perf_counter
 _give_way = os.sched_yield

@@ -25,7 +25,7 @@ _BELL = b"\xc0"
 _MOST_BELLS = 32
 # The processor is offered to others every so many times, and the socket is looked at: each is a system call, and takes
 # as long as several looks at the line.
-_OFFER, _GLANCE = 4, 32
+_OFFER, _GLANCE = 16, 64
 
 _now = time.perf_counter
 _give_way = os.sched_yield

@@ -38,7 +38,7 @@ class Inline:
     """
 
     def __init__(self, driver: QuantumDriver, estimates: Estimates) -> None:
-        self._executor = Executor(driver)
+        self._executor = Executor(driver, checked=True)
         self._estimate_s = estimates.estimate_s
         self._seconds: dict[int, float] = {}
 
@@ -55,15 +55,15 @@ class Inline:
             self._seconds.pop(number, None)
         self._executor.forget(numbers)
 
-    def answer(self, request: int, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
-        """The answer to a step; None where it is none of the brief ones."""
+    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
+        """The answer to a step, whose numbers have been checked; None where it is none of the brief ones."""
         seconds = 0.0
         for call in calls:
             each_s = self._seconds.get(call.program)
             if each_s is None or call.raw:
                 return None
             seconds += each_s * call.rows
-        return self._executor.answer(Execute(request, calls, seed, _TIMEOUT_S)) if seconds <= MOST_S else None
+        return self._executor.answer(Execute(0, calls, seed, _TIMEOUT_S)) if seconds <= MOST_S else None
 
 
 def load(name: str, options: Mapping[str, Any]) -> Inline | None:

@@ -145,12 +145,12 @@ class Here:
     def forget(self, numbers: Iterable[int]) -> None:
         self.programs.difference_update(numbers)
 
-    def answer(self, request: int, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
+    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
         if len(calls) > 1 or calls[0].program not in self.programs:
             return None
         if self.answers:
             return self.answers.pop()
-        return Executed(request, 10, 0.001, msgspec.Raw(encode([ResultData({"1": 10}, 10, 0.001, seed)])))
+        return Executed(0, 10, 0.001, msgspec.Raw(encode([ResultData({"1": 10}, 10, 0.001, seed)])))
 
 
 class Quantum:

@@ -42,10 +42,9 @@ def test_a_brief_step_has_the_results_that_the_backends_process_would_give(emula
     elsewhere = Executor(registry.open("qulacs"))
     elsewhere.define(1, program(TURNED))
     calls = [call(), call(shots=7)]
-    here, there = emulator.answer(5, calls, 11), elsewhere.answer(Execute(5, calls, 11, 10.0))
+    here, there = emulator.answer(calls, 11), elsewhere.answer(Execute(5, calls, 11, 10.0))
     assert isinstance(here, Executed)
     assert isinstance(there, Executed)
-    assert here.request == 5
     assert here.shots == 107
     assert [one.counts for one in decode_results(here.items)] == [one.counts for one in decode_results(there.items)]
 
@@ -54,25 +53,27 @@ def test_what_is_not_known_to_be_brief_is_left_to_the_process(emulator):
     emulator.define(1, program(TURNED))
     emulator.define(2, program(MIDWAY))
     emulator.define(3, program(HEAD.format(20) + "H q\nb = measure q"))
-    assert emulator.answer(1, [call(1, raw=True)], 1) is None
-    assert emulator.answer(1, [call(2)], 1) is None
-    assert emulator.answer(1, [call(3)], 1) is None
-    assert emulator.answer(1, [call(1), call(4)], 1) is None
-    assert emulator.answer(1, [call(1, rows=100_000)], 1) is None
-    assert isinstance(emulator.answer(1, [call(1)], 1), Executed)
+    assert emulator.answer([call(1, raw=True)], 1) is None
+    assert emulator.answer([call(2)], 1) is None
+    assert emulator.answer([call(3)], 1) is None
+    assert emulator.answer([call(1), call(4)], 1) is None
+    assert emulator.answer([call(1, rows=100_000)], 1) is None
+    assert isinstance(emulator.answer([call(1)], 1), Executed)
 
 
 def test_a_program_that_is_forgotten_is_not_known(emulator):
     emulator.define(1, program(TURNED))
     emulator.forget([1, 9])
-    assert emulator.answer(1, [call(1)], 1) is None
+    assert emulator.answer([call(1)], 1) is None
 
 
-def test_what_cannot_be_run_is_answered_as_by_the_process(emulator):
-    emulator.define(1, program(TURNED))
-    answer = emulator.answer(3, [call(1, shots=0, rows=0)], 1)
+def test_what_goes_wrong_is_answered_as_by_the_process(emulator):
+    driver = registry.open("scripted", {"answers": [{"error": "BackendFailed", "text": "tired"}]})
+    here = inline.Inline(driver, registry.open("null"))
+    here.define(1, program(TURNED))
+    answer = here.answer([call(1)], 1)
     assert isinstance(answer, Failure)
-    assert (answer.request, answer.error.family, answer.transient) == (3, "CircuitRejected", False)
+    assert (answer.error.text, answer.transient) == ("tired", True)
 
 
 def test_estimates_grow_with_the_circuit_and_are_open_where_shots_divide():
