@@ -87,12 +87,10 @@ class Books:
             # The results of the last step came after the stop: the algorithm has its time for ending from now.
             self.deadline = now + self.limits.finalize_s
             return
-        think = self.limits.think_s
-        if self._finalize_begun:
-            think = self.limits.finalize_s
-        deadline = float("inf") if think is None else now + think
+        think = self.limits.finalize_s if self._finalize_begun else self.limits.think_s
+        deadline = NEVER if think is None else now + think
         wall = self.usage.wall_deadline
-        self.deadline = deadline if wall is None or deadline < wall else wall
+        self.deadline = deadline if deadline < wall else wall
 
     def _take_notes(self, metrics: list[tuple[str, float]], logs: list[str]) -> None:
         if self._recorder is not None:

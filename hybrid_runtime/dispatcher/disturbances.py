@@ -229,9 +229,9 @@ class Disturbances(Books):
         if now < self.deadline:
             return []
         wall = self.usage.wall_deadline
-        if self._again_at <= now and (wall is None or now < wall):
+        if self._again_at <= now < wall:
             self._again_at = NEVER
-            self.deadline = NEVER if wall is None else wall
+            self.deadline = wall
             return [Again()]
         if self._killed_for is not None:
             self.deadline = float("inf")  # its exit is what ends the job

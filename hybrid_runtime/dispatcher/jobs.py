@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hybrid_runtime.dispatcher.books import NIL
+from hybrid_runtime.dispatcher.books import NEVER, NIL
 from hybrid_runtime.dispatcher.machine import Machine
 from hybrid_runtime.dispatcher.output import Output
 from hybrid_runtime.dispatcher.programs import Programs
@@ -69,7 +69,7 @@ class Job:
     def wall_left_s(self, now: float) -> float | None:
         """What is left of its wall limit; None where it has none. A limit cannot be 0."""
         deadline = self.machine.usage.wall_deadline
-        return None if deadline is None else max(deadline - now, 1e-3)
+        return None if deadline == NEVER else max(deadline - now, 1e-3)
 
     def close(self) -> None:
         """Let go of the worker, which is dead or about to be, and of the journal."""

@@ -114,7 +114,7 @@ class Machine(Disturbances):
             return self._answer_stop(reason, now)
         self.number += 1
         self._waiting = True
-        self.deadline = float("inf") if self.usage.wall_deadline is None else self.usage.wall_deadline
+        self.deadline = self.usage.wall_deadline
         define, forget = programs.take_changes()
         return [Run(calls, define, forget)]
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from math import isfinite
+from math import inf, isfinite
 
 from hybrid_runtime.limits import Limits, StopReason
 
 
 class Usage:
-    """What a job has used so far, and its limits' verdict on going on."""
+    """What a job has used so far, and its limits' verdict on going on.
+
+    Attributes:
+        steps: Steps that were executed.
+        shots: Shots in them.
+        qpu_s: Seconds of the backend that they took.
+        wall_deadline: When the wall limit ends it; infinite without one.
+    """
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.limits = limits
         self.steps = 0
         self.shots = 0
         self.qpu_s = 0.0
-        self.wall_deadline = None if limits.wall_s is None else now + limits.wall_s
+        # Without a limit, what nothing can reach: so a step is compared with each of them, and asks about none.
+        self.wall_deadline = now + _never(limits.wall_s)
+        self._most_steps, self._most_shots, self._most_qpu_s = map(_never, (limits.steps, limits.shots, limits.qpu_s))
         self._recent: deque[float] | None = None
         if limits.plateau is not None:
             self._recent = deque(maxlen=limits.plateau[2])
@@ -36,14 +45,13 @@ class Usage:
 
     def verdict(self, shots_wanted: int, now: float) -> StopReason | None:
         """Why the next step, of this many shots, must not run; None when it may."""
-        limits = self.limits
-        if self.wall_deadline is not None and now >= self.wall_deadline:
+        if now >= self.wall_deadline:
             return StopReason.WALL
-        if limits.steps is not None and self.steps >= limits.steps:
+        if self.steps >= self._most_steps:
             return StopReason.STEPS
-        if limits.shots is not None and self.shots + shots_wanted > limits.shots:
+        if self.shots + shots_wanted > self._most_shots:
             return StopReason.SHOTS
-        if limits.qpu_s is not None and self.qpu_s >= limits.qpu_s:
+        if self.qpu_s >= self._most_qpu_s:
             return StopReason.QPU
         if self._recent is not None and self._settled():
             return StopReason.PLATEAU
@@ -55,3 +63,7 @@ class Usage:
             return False
         # What is not a number, or without bounds, has not settled; max and min would pass over it.
         return all(map(isfinite, recent)) and max(recent) - min(recent) <= self.limits.plateau[1]
+
+
+def _never(limit: float | None) -> float:
+    return inf if limit is None else limit

@@ -224,6 +224,8 @@ def _rows(result: object) -> int:
 def _listed(items: list[bytes]) -> bytes:
     """A list of items that are encoded already."""
     count = len(items)
+    if count == 1:
+        return _SHORT_LISTS[1] + items[0]
     if count < len(_SHORT_LISTS):
         return b"".join([_SHORT_LISTS[count], *items])
     return b"".join([_LONG_LIST, count.to_bytes(4, "big"), *items])

@@ -15,6 +15,7 @@ from hybrid_runtime.protocol.results import decode_results
 from hybrid_runtime.quantum import inline
 from hybrid_runtime.quantum.driver import Estimates
 from hybrid_runtime.quantum.drivers import registry
+from hybrid_runtime.quantum.drivers.scripted import NullDriver
 from hybrid_runtime.quantum.executor import Executor
 
 HEAD = "version 3.0\nqubit[{0}] q\nbit[{0}] b\n"
@@ -69,7 +70,7 @@ def test_a_program_that_is_forgotten_is_not_known(emulator):
 
 def test_what_goes_wrong_is_answered_as_by_the_process(emulator):
     driver = registry.open("scripted", {"answers": [{"error": "BackendFailed", "text": "tired"}]})
-    here = inline.Inline(driver, registry.open("null"))
+    here = inline.Inline(driver, NullDriver())
     here.define(1, program(TURNED))
     answer = here.answer([call(1)], 1)
     assert isinstance(answer, Failure)
