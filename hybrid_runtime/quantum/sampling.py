@@ -1,24 +1,19 @@
-"""From outcome probabilities to counts and shots, reproducibly.
-
-Everything random comes from Philox (Salmon et al. 2011), whose key is the row's seed: different keys are
-independent streams, and setting the key costs a microsecond where a new generator costs eight.
-"""
+"""From outcome probabilities to counts and shots, reproducibly."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from hybrid_runtime.quantum.multinomials import Integers, Weights, multinomials
+from hybrid_runtime.quantum.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-Weights = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 # A multinomial draw costs about 50 ns an outcome, a search about 25 ns a shot: measured, 2 to 15 qubits.
 _SHOTS_PER_OUTCOME = 4
@@ -43,30 +38,27 @@ def tabled(outcomes: int, shots: int) -> bool:
 
 
 def cleaned(weights: Weights) -> Weights:
-    """The weights of the last axis as probabilities, without those that are rounding errors of 0.
+    """The weights of each column as probabilities, without those that are rounding errors of 0.
 
     Two ways to the same state differ in these. A draw would take another course for each.
     """
-    probabilities: Weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+    probabilities: Weights = weights / np.add.reduce(weights, axis=0)
     probabilities *= probabilities > _IMPOSSIBLE
     return probabilities
 
 
 class Sampler:
-    """Draws from probability distributions; the same seed and calls give the same draws."""
+    """Draws from probability distributions; the same seed and calls give the same draws.
+
+    Attributes:
+        restart: Begins the stream of the seed that it is given.
+    """
 
     def __init__(self) -> None:
-        self._philox = np.random.Philox(key=0)
-        # In lists, which numpy takes in twice as quickly as the arrays that it gives.
-        self._key = [0, 0]
-        changed = {"state": {"counter": [0] * 4, "key": self._key}, "buffer": [0] * 4}
-        self._start: Any = {**self._philox.state, **changed}
-        self._generator = np.random.Generator(self._philox)
-
-    def restart(self, seed: int) -> None:
-        """Begin the stream of this seed."""
-        self._key[0] = seed
-        self._philox.state = self._start
+        stream = Stream()
+        self.restart = stream.restart
+        self._generator = stream.generator
+        self._multinomials = multinomials(stream)
 
     def draw(self, weights: Weights, shots: int) -> Draw:
         """`shots` outcomes; `weights[k]` is in proportion to the probability of outcome `k`."""
@@ -80,14 +72,11 @@ class Sampler:
         return Draw(found[edges[:-1]], edges[1:] - edges[:-1])
 
     def table(self, weights: Weights, shots: int, seeds: Sequence[int]) -> Integers:
-        """How often each outcome is drawn, one line a seed: as `draw` after `restart` for each, where `tabled`."""
-        probabilities = cleaned(weights)
-        restart, multinomial = self.restart, self._generator.multinomial
-        drawn: list[bytes] = []
-        for line, seed in zip(probabilities, seeds, strict=True):
-            restart(seed)
-            drawn.append(multinomial(shots, line).tobytes())
-        return np.frombuffer(b"".join(drawn), np.int64).reshape(weights.shape)
+        """How often each outcome is drawn, one line a seed: as `draw` after `restart` for each, where `tabled`.
+
+        The weights of a seed's outcomes are a column.
+        """
+        return self._multinomials(shots, cleaned(weights).T, seeds)
 
     def _search(self, weights: Weights, shots: int) -> Integers:
         """The outcome of each shot, ascending: each shot is a point on a line of which each outcome has its part."""

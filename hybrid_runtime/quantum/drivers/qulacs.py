@@ -19,16 +19,18 @@ from qulacs import QuantumState, gate
 
 from hybrid_runtime.errors import BackendFailed, CircuitRejected, InvalidInput
 from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES, Capabilities, ResultData, ResultItem, ResultTable
+from hybrid_runtime.protocol.results import SEED, column
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS, Batch, ProgramHandle
 from hybrid_runtime.quantum.drivers.qulacs_circuit import QulacsCircuit
 from hybrid_runtime.quantum.measurement import Collapse, plan
 from hybrid_runtime.quantum.memory import available_bytes
-from hybrid_runtime.quantum.sampling import Sampler, Weights, cleaned, tabled
+from hybrid_runtime.quantum.sampling import Sampler, cleaned, tabled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hybrid_runtime.program import Program
+    from hybrid_runtime.quantum.multinomials import Weights
     from hybrid_runtime.quantum.pauli import Amplitudes
 
 MAX_SHOTS = 10_000_000
@@ -166,7 +168,7 @@ class QulacsDriver:
             states = many.run(values[first : first + rows], partial(self._check, batch))
             columns = self._columns(circuit, batch, states, seeds)
             duration_s = (perf_counter() - started) / len(seeds)
-            yield ResultTable(_column("u4", seeds), batch.shots, duration_s, **columns)
+            yield ResultTable(column(SEED, seeds), batch.shots, duration_s, **columns)
 
     def _columns(
         self, circuit: QulacsCircuit, batch: Batch, states: Amplitudes, seeds: Sequence[int]
@@ -175,13 +177,14 @@ class QulacsDriver:
         if batch.handle.program.observable:
             return {"values": _column("f8", circuit.observer(states))}
         weights = np.square(states.real)
-        weights += np.square(states.imag)
-        weights = np.ascontiguousarray(circuit.marginal(weights).T)
-        labels = circuit.labels.of(list(range(weights.shape[1])))
+        if np.iscomplexobj(states):
+            weights += np.square(states.imag)
+        weights = circuit.marginal(weights)
+        labels = circuit.labels.of(list(range(len(weights))))
         if batch.shots:
             counts = self._sampler.table(weights, batch.shots, seeds)
             return {"labels": labels, "counts": _column("u4", counts)}
-        return {"labels": labels, "probabilities": _column("f8", cleaned(weights))}
+        return {"labels": labels, "probabilities": _column("f8", cleaned(weights).T)}
 
     # ------------------------------------------------------------------ one row
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cmath
+import math
+
 import numpy as np
 import pytest
 
@@ -57,6 +60,46 @@ def test_each_row_has_its_own_parameters(reference, name):
     states = StateVectors(3, gates, {0: 0, 1: 1, 2: 2}).run(VALUES, never)
     for row, values in enumerate(VALUES):
         assert same_up_to_phase(states[:, row], by_definition(reference, gates, values))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_gates_that_are_fused_do_what_they_do_one_by_one(reference, seed):
+    rng = np.random.default_rng(seed)
+    names = [name for name, (_, params) in GATES.items() if params < 5]
+    gates = []
+    for name in rng.choice(names, size=rng.integers(1, 25)):
+        qubits, params = GATES[name]
+        places = tuple(rng.permutation(3)[:qubits].tolist())
+        angles = [int(rng.integers(3)) if rng.random() < 0.3 else float(rng.normal()) for _ in range(params)]
+        gates.append(Operation(str(name), places, tuple(angles)))
+    states = StateVectors(3, gates, {0: 0, 1: 1, 2: 2}).run(VALUES, never)
+    assert states.shape == (8, 3)
+    for row, values in enumerate(VALUES):
+        assert same_up_to_phase(states[:, row], by_definition(reference, gates, values))
+
+
+def test_a_simulation_leaves_nothing_behind_for_the_next():
+    gates = [Operation("H", (0,)), Operation("CNOT", (0, 1)), Operation("Rx", (1,), (0,)), Operation("CZ", (0, 1))]
+    states = StateVectors(2, gates, {0: 0, 1: 1})
+    first = states.run(VALUES, never)
+    kept = first.copy()
+    states.run(VALUES[::-1], never)
+    assert np.array_equal(first, kept)
+    assert np.array_equal(states.run(VALUES, never), kept)
+
+
+@pytest.mark.parametrize("angle", [0.0, np.pi, -np.pi, 2 * np.pi, 1e-9, 1e6, 1e15, 1e300])
+def test_angles_of_any_size_are_turned_by(angle):
+    gates = [Operation("Ry", (0,), (0,)), Operation("Rz", (0,), (0,))]
+    (state,) = StateVectors(1, gates, {0: 0}).run(np.array([[angle]]), never).T
+    turned = [math.cos(angle / 2), math.sin(angle / 2) * cmath.exp(1j * angle)]
+    assert state == pytest.approx(np.array(turned), abs=1e-15)
+
+
+def test_states_are_real_until_a_gate_makes_them_complex():
+    real = [Operation("H", (0,)), Operation("Ry", (1,), (0,)), Operation("CNOT", (0, 1)), Operation("Ry", (0,), (1,))]
+    for gates, kind in ((real, "f"), ([*real, Operation("CR", (0, 1), (0,))], "c")):
+        assert StateVectors(2, gates, {0: 0, 1: 1}).run(VALUES, never).dtype.kind == kind
 
 
 def test_turns_about_an_open_axis_do_not_fit():
