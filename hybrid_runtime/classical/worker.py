@@ -384,5 +384,7 @@ def main(channel: SeqPacketChannel, folder: Path, isolation: str) -> None:
     """Run one job over this channel. Called in a fresh, already confined process, which ends afterwards."""
     try:
         Worker(channel, folder).run(isolation)
+        # To end takes a processor for milliseconds: first whoever waits for the outcome is to have it. They end this.
+        channel.wait_closed()
     except (ChannelClosed, ProtocolError, msgspec.MsgspecError):
         os._exit(71)

@@ -57,9 +57,10 @@ class Job:
         self.machine = Machine(submit.job_id, submit.limits, programs, now, recorder=self.recorder)
         self.outputs = (Output("stdout", worker.stdout), Output("stderr", worker.stderr))
         self.timer = float("inf")
-        self.report_at = now
+        self.report_at = now + REPORT_EVERY_S
         self.report_timed = False
-        self.told_state: JobState | None = None
+        self.told_state = JobState.STARTING
+        self.unheard_of = True
 
     def again(self, why: str, now: float) -> Submit:
         """What begins this job anew in another worker."""
@@ -92,6 +93,7 @@ class Job:
         self.report_at = now + REPORT_EVERY_S
         machine = self.machine
         self.told_state = machine.state
+        self.unheard_of = False
         news: list[Progress | Log] = []
         metrics, lines = machine.notes.fresh()
         if lines:

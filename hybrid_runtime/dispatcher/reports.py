@@ -42,6 +42,11 @@ class Reports:
             self._epoll.register(output.fd, select.EPOLLIN)
             self._handlers[output.fd] = lambda _, output=output: self._on_output(job, output)  # type: ignore[misc]
 
+    def begun(self, job: Job) -> None:
+        """Report that the job has begun, when its worker has done so undisturbed: with its first step, or a bit later."""
+        job.report_timed = True
+        self.timers.add(job.report_at, job.job_id)
+
     def unwatch(self, job: Job) -> None:
         """Its output is about to be closed."""
         for output in job.outputs:
@@ -84,5 +89,7 @@ class Reports:
             job = jobs.get(name)
             if job is not None:
                 job.report_timed = False
-                if now >= job.report_at and job.machine.notes.waiting:
+                if now < job.report_at:
+                    self.soon(job, now)
+                elif job.machine.notes.waiting or job.unheard_of:
                     self.now(job, now)

@@ -243,7 +243,7 @@ class Upkeep(ABC):
         self._watch(job)
         if submit.resume:
             _hand_over(link, load_of(submit, capabilities, recorder))
-        self._reports.now(job, _now())
+        self._reports.begun(job)
         self._deadlines.add(_now() + self._refill_s, REFILL)
 
     def _restart(self, job: Job, restart: Restart) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from contextlib import suppress
 
 from hybrid_runtime.errors import ChannelClosed, ProtocolError
 from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES
@@ -175,6 +176,12 @@ class SeqPacketChannel:
         self._partial = bytearray()
         self._partial_total = 0
         return whole
+
+    def wait_closed(self) -> None:
+        """Sleep until the peer has closed its end; what it still says is dropped."""
+        with suppress(ChannelClosed, ProtocolError):
+            while True:
+                SeqPacketChannel.receive(self)  # a channel that looks before it sleeps does not here
 
     def fileno(self) -> int:
         """The socket's descriptor."""
