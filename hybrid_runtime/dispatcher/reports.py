@@ -43,7 +43,7 @@ class Reports:
             self._handlers[output.fd] = lambda _, output=output: self._on_output(job, output)  # type: ignore[misc]
 
     def begun(self, job: Job) -> None:
-        """Report that the job has begun, when its worker has done so undisturbed: with its first step, or a bit later."""
+        """Report that the job has begun: with its first step, or a bit later, for its worker begins at this moment."""
         job.report_timed = True
         self.timers.add(job.report_at, job.job_id)
 

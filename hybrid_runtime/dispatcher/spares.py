@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# As many as jobs often run at the same time; each is a descriptor, and a quarter of a megabyte of the disk.
+# As many as jobs often run at the same time; each is two descriptors, and a quarter of a megabyte of the disk.
 _MOST = 8
 
 

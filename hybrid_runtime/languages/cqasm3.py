@@ -4,6 +4,7 @@ Work is divided: numbers are read here, the language is judged by libqasm. Each 
 again for libqasm with plain integers for indices and a marker for each parameter, the parameter's number.
 So libqasm never sees arithmetic (a division by zero would end the process), angles may be open, and each
 of its messages can be traced to a token of the user's text. Its answer is then walked into operations.
+Where nothing is left to judge, `plain3` gives the same answer at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.errors import InternalError
-from hybrid_runtime.languages import libqasm3
+from hybrid_runtime.languages import libqasm3, plain3
 from hybrid_runtime.languages.builder import Builder, Compilation
 from hybrid_runtime.languages.gates import Gate, Modifiers
 from hybrid_runtime.languages.libqasm3 import Problem, analyze
@@ -40,7 +41,9 @@ def read(cursor: Cursor, inputs: Inputs) -> Compilation:
         asked = [statement for statement in chunk if not statement.declares]
         # In front of each part stand the declarations of the parts before it.
         earlier = statements.declarations[: len(statements.declarations) - len(chunk) + len(asked)]
-        answers = _analyze(cursor.source, earlier + chunk, statements)
+        answers = plain3.instructions(earlier + chunk)
+        if answers is None:
+            answers = _analyze(cursor.source, earlier + chunk, statements)
         if len(answers) != len(asked):
             raise InternalError("libqasm answered for other statements than it was asked about")
         for answer, statement in zip(answers, asked, strict=True):

@@ -13,6 +13,8 @@ ENDURANCE = Path(__file__).parents[2] / "benchmarks" / "endurance.py"
 LEVELS = [level.value for level, why in available().items() if why is None]
 # A warm worker's channel, two pipes and pidfd, in the dispatcher; on some machines also memory that is shared with it.
 DESCRIPTORS_OF_A_WORKER = (4, 5)
+# A journal that is kept for the next job has two; there are as many as jobs have run at the same time, up to eight.
+DESCRIPTORS_OF_SPARES = range(0, 17, 2)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,8 @@ def test_a_hundred_jobs_of_which_every_third_misbehaves_leave_nothing(endurance,
     # How many workers are warm follows demand; nothing else may differ.
     more = after.processes - before.processes
     assert abs(more) <= 8
-    assert after.descriptors - before.descriptors in [each * more for each in DESCRIPTORS_OF_A_WORKER]
+    grown = after.descriptors - before.descriptors
+    assert any(grown - each * more in DESCRIPTORS_OF_SPARES for each in DESCRIPTORS_OF_A_WORKER)
     assert after.mounts == before.mounts
     assert after.scratch - before.scratch == (0 if level == "strict" else more)
     assert after.own_kib < before.own_kib + 4096
