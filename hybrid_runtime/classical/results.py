@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,8 +68,15 @@ def _rows(table: ResultTable, count: int, requested: int, backend: str) -> list[
     shared = _Shared(Table(table), requested, table.shots_done, table.duration_s, backend)
     # A loop in Python, and a call of `__init__` for each, would take several times as long as this.
     rows: list[QuantumResult] = list(map(_new, repeat(_Row, count)))
-    deque(map(_Row._unread.__set__, rows, zip(repeat(shared), range(count))), maxlen=0)
+    deque(map(_Row._unread.__set__, rows, repeat(shared)), maxlen=0)
+    deque(map(_Row._row.__set__, rows, _numbers(count)), maxlen=0)
     return rows
+
+
+@lru_cache(maxsize=2)
+def _numbers(count: int) -> tuple[int, ...]:
+    """So many from 0: the same objects each time, for each takes memory."""
+    return tuple(range(count))
 
 
 class _Unread(QuantumResult):
@@ -150,11 +158,12 @@ class _Shared(NamedTuple):
 class _Row(_Unread):
     """One of the results that came in one table: to be read from there, at this index."""
 
-    __slots__ = ()
+    __slots__ = ("_row",)
+    _row: Any
 
-    def _make(self, unread: tuple[_Shared, int]) -> None:
-        shared, row = unread
-        table, self.shots_requested, self.shots_done, self.duration_s, self.backend = shared
+    def _make(self, unread: _Shared) -> None:
+        row = self._row
+        table, self.shots_requested, self.shots_done, self.duration_s, self.backend = unread
         self._counts = table.counts, row
         self._exact = None if table.probabilities is None else (table.probabilities, row)
         self.raw, self.seed = None, table.seeds[row]

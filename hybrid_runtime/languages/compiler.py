@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from itertools import starmap
+from itertools import starmap, takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from hybrid_runtime.languages.expressions import Expression
     from hybrid_runtime.observable import Terms
 
+# How many circuits are looked at together to see whether they are rows of one program; each time twice as many.
+_FIRST_LOOKED_AT = 8
 _READERS = {"cqasm3": cqasm3.read, "cqasm1": cqasm1.read}
 
 # What binding raises when a parameter is open, of another shape than before, or where an expression has no
@@ -119,6 +121,24 @@ class _Plan:
         return (*chosen, observable) if observable else chosen
 
 
+def _alike(circuits: Sequence[Circuit], first: int) -> list[Mapping[str, Any]]:
+    """The parameters of the circuit at `first` and of those after it that have its template and its settings."""
+    template, settings = circuits[first].template, circuits[first].settings
+    rows: list[Mapping[str, Any]] = []
+    size = _FIRST_LOOKED_AT
+    while True:
+        # Looked at in pieces, for others may follow soon, and then again such as these.
+        some = circuits[first + len(rows) : first + len(rows) + size]
+        alike = [one.parameters for one in some if one.template is template and one.settings is settings]
+        if len(alike) < len(some):
+            whole = takewhile(lambda one: one.template is template and one.settings is settings, some)
+            return rows + [one.parameters for one in whole]
+        if not some:
+            return rows
+        rows += alike
+        size *= 2
+
+
 def _pack_rows(layout: Layout, ready: _Ready, rows: Sequence[Mapping[str, Any]]) -> bytes | None:
     """The values of all these rows; None where one of them does not fit, or a number is not finite.
 
@@ -128,7 +148,7 @@ def _pack_rows(layout: Layout, ready: _Ready, rows: Sequence[Mapping[str, Any]])
         numbers = layout.line_up_rows(rows)
         if ready.fill is not None:
             numbers = [*numbers]
-            if not isfinite(sum(map(sum, numbers))):
+            if not all(map(isfinite, map(sum, numbers))):
                 return None
             numbers = map(ready.fill, numbers)
         values = b"".join(starmap(ready.pack, numbers))
@@ -222,12 +242,7 @@ class Compiler:
         ready = plan.ready.get(plan.choice((), settings.observable))
         if ready is None or ready.key != compiled.key:
             return compiled, 1
-        rows = []
-        for index in range(first, len(circuits)):
-            circuit = circuits[index]
-            if circuit.template is not template or circuit.settings is not settings:
-                break
-            rows.append(circuit.parameters)
+        rows = _alike(circuits, first)
         # A row that does not fit is left to a later call, which says why: here it is only kept out.
         count = len(rows)
         while count > 1:

@@ -32,12 +32,15 @@ def getter(keys: Sequence[Any]) -> Getter:
 class Layout:
     """In which order a circuit's open numbers are lined up: numerals, then scalars, then elements of sequences."""
 
-    __slots__ = ("_scalars", "_sequences", "literals")
+    __slots__ = ("_scalars", "_sequences", "_whole", "literals")
 
     def __init__(self, literals: int, scalars: Sequence[str], sequences: Mapping[str, Sequence[int]]) -> None:
         self.literals = literals
         self._scalars: Getter | None = getter(scalars) if scalars else None
         self._sequences = [(name, getter(indices)) for name, indices in sequences.items()]
+        # The length of a single sequence all of whose elements are taken in order.
+        orders = [*sequences.values()]
+        self._whole = len(orders[0]) if len(orders) == 1 and [*orders[0]] == [*range(len(orders[0]))] else 0
 
     def line_up(self, literals: list[str], parameters: Mapping[str, Any]) -> list[Any]:
         """The open numbers of one circuit. What is not a number in the parameters is passed on as it is.
@@ -62,7 +65,11 @@ class Layout:
             return map(self._scalars, rows)
         if self._scalars is None and len(self._sequences) == 1:
             name, elements = self._sequences[0]
-            return map(elements, map(itemgetter(name), rows))
+            sequences = list(map(itemgetter(name), rows))
+            # Taken as they are where no element is left out, which saves to make a copy of each.
+            return (
+                sequences if self._whole and {self._whole}.issuperset(map(len, sequences)) else map(elements, sequences)
+            )
         return (self.line_up([], parameters) for parameters in rows)
 
 

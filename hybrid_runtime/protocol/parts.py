@@ -90,7 +90,7 @@ class ResultTable(_Part, tag=1):
         shots_done: Shots of each row.
         duration_s: Seconds the backend spent on each row.
         labels: Values of the bit register.
-        counts: Unsigned 32-bit numbers.
+        counts: Unsigned numbers of 32 bits, or of 16, as the column's length tells.
         probabilities: float64, where the exact ones were asked for.
         values: float64, one a row, where the program has an observable.
     """

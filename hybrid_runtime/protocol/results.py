@@ -15,15 +15,19 @@ from hybrid_runtime.result import Rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-SEED = COUNT = "I"
+SEED = "I"
 REAL = "d"
+# Counts of few shots take half as much.
+_SHORT, _LONG = "H", "I"
+_SHORT_BYTES, _LONG_BYTES = 2, 4
+_MOST_SHORT = 0xFFFF
 _SWAP = sys.byteorder == "big"  # numbers travel as little-endian
 
 _decode = msgspec.msgpack.Decoder(list[ResultItem]).decode
 
 
 def numbers(kind: str, data: bytes) -> array[Any]:
-    """A column as numbers of the kind `SEED`, `COUNT` or `REAL`."""
+    """A column as numbers of the kind `SEED` or `REAL`, or of a kind of counts."""
     found: array[Any] = array(kind, data)
     if _SWAP:
         found.byteswap()
@@ -31,11 +35,16 @@ def numbers(kind: str, data: bytes) -> array[Any]:
 
 
 def column(kind: str, given: Iterable[float]) -> bytes:
-    """Numbers of the kind `SEED`, `COUNT` or `REAL` as a column."""
+    """Numbers of such a kind as a column."""
     made: array[Any] = array(kind, given)
     if _SWAP:
         made.byteswap()
     return made.tobytes()
+
+
+def kind_of_counts(shots: int) -> str:
+    """The kind of counts that add up to so many shots, as `array` has it."""
+    return _SHORT if shots <= _MOST_SHORT else _LONG
 
 
 class Table:
@@ -55,7 +64,8 @@ class Table:
         check_table(table)
         self.seeds: Sequence[int] = numbers(SEED, table.seeds)
         self.values: Sequence[float] | None = numbers(REAL, table.values) or None
-        counts, exact = numbers(COUNT, table.counts), numbers(REAL, table.probabilities)
+        short = len(table.counts) < _LONG_BYTES * len(self.seeds) * len(table.labels)
+        counts, exact = numbers(_SHORT if short else _LONG, table.counts), numbers(REAL, table.probabilities)
         self.counts: Rows[int] = Rows(table.labels if counts else (), counts)
         self.probabilities: Rows[float] | None = Rows(table.labels, exact) if exact else None
 
@@ -68,7 +78,8 @@ def check_table(table: ResultTable) -> None:
     """
     rows, width = len(table.seeds) // 4, len(table.labels)
     sizes = [len(table.seeds), len(table.counts), len(table.probabilities), len(table.values)]
-    allowed = [(4 * rows,), (0, 4 * rows * width), (0, 8 * rows * width), (0, 8 * rows)]
+    counts = (0, _SHORT_BYTES * rows * width, _LONG_BYTES * rows * width)
+    allowed = [(4 * rows,), counts, (0, 8 * rows * width), (0, 8 * rows)]
     if any(size not in sizes for size, sizes in zip(sizes, allowed, strict=True)):
         raise ProtocolError("the columns of a table of results are not of one length")
 

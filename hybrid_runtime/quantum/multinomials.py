@@ -27,7 +27,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 # Of lines of probabilities, one a seed.
 Draw: TypeAlias = "Callable[[int, Weights, Sequence[int]], Integers]"
 
-_ROWS_TOGETHER = 1024
+_ROWS_TOGETHER = 256
 # What the C function keeps between two draws takes a third of it.
 _SCRATCH_BYTES = 512
 # The address of the state, and four functions that take it.

@@ -15,11 +15,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from qulacs import QuantumState, gate
 
 from hybrid_runtime.errors import BackendFailed, CircuitRejected, InvalidInput
 from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES, Capabilities, ResultData, ResultItem, ResultTable
-from hybrid_runtime.protocol.results import SEED, column
+from hybrid_runtime.protocol.results import REAL, SEED, column, kind_of_counts
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS, Batch, ProgramHandle
 from hybrid_runtime.quantum.drivers.qulacs_circuit import QulacsCircuit
 from hybrid_runtime.quantum.measurement import Collapse, plan
@@ -175,7 +176,7 @@ class QulacsDriver:
     ) -> dict[str, Any]:
         """What was asked for, of each of these states."""
         if batch.handle.program.observable:
-            return {"values": _column("f8", circuit.observer(states))}
+            return {"values": _column(REAL, circuit.observer(states))}
         weights = np.square(states.real)
         if np.iscomplexobj(states):
             weights += np.square(states.imag)
@@ -183,8 +184,8 @@ class QulacsDriver:
         labels = circuit.labels.of(list(range(len(weights))))
         if batch.shots:
             counts = self._sampler.table(weights, batch.shots, seeds)
-            return {"labels": labels, "counts": _column("u4", counts)}
-        return {"labels": labels, "probabilities": _column("f8", cleaned(weights).T)}
+            return {"labels": labels, "counts": _column(kind_of_counts(batch.shots), counts)}
+        return {"labels": labels, "probabilities": _column(REAL, cleaned(weights).T)}
 
     # ------------------------------------------------------------------ one row
 
@@ -326,9 +327,9 @@ def _size(circuit: QulacsCircuit) -> int:
     return len(circuit.program.operations) + len(circuit.program.observable)
 
 
-def _column(kind: str, numbers: Any) -> bytes:
-    """A column of a table, little-endian."""
-    return np.asarray(numbers).astype(f"<{kind}", copy=False).tobytes()
+def _column(kind: str, numbers: npt.NDArray[Any]) -> bytes:
+    """As `column`, of an array."""
+    return numbers.astype(np.dtype(kind).newbyteorder("<"), copy=False).tobytes()
 
 
 def _weights(state: Any) -> Weights:

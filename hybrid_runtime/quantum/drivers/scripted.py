@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hybrid_runtime.errors import BackendFailed, ErrorData, InvalidInput, error_classes, rebuild
 from hybrid_runtime.protocol.messages import Capabilities, ResultData, ResultItem, ResultTable
-from hybrid_runtime.protocol.results import COUNT, REAL, SEED, column
+from hybrid_runtime.protocol.results import REAL, SEED, column, kind_of_counts
 from hybrid_runtime.quantum.driver import ALL_OPERATIONS, Batch
 from hybrid_runtime.quantum.waiting import Pause
 
@@ -165,7 +165,7 @@ class NullDriver:
                 return [ResultTable(told, 0, 0.0, values=column(REAL, [value] * len(seeds)))]
             if not shots:
                 return [ResultTable(told, 0, 0.0, [zeros], probabilities=column(REAL, [1.0] * len(seeds)))]
-            return [ResultTable(told, shots, 0.0, [zeros], column(COUNT, [shots] * len(seeds)))]
+            return [ResultTable(told, shots, 0.0, [zeros], column(kind_of_counts(shots), [shots] * len(seeds)))]
         if observable:
             return [ResultData({}, 0, 0.0, seed, value=value) for seed in seeds]
         if not shots:

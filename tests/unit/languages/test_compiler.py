@@ -72,6 +72,25 @@ def test_rows_end_where_another_template_or_other_settings_begin(compiler):
     assert [(key, rows) for key, _, rows in rows_of(compiler, circuits)] == [(0, 2), (1, 1), (0, 2), (0, 1)]
 
 
+@pytest.mark.parametrize("runs", [(1, 1, 1), (7, 1, 9), (8, 40, 1), (30, 2, 200)])
+def test_runs_of_any_length_end_where_they_end(compiler, runs):
+    templates = [Circuit(ANSATZ + f"wait({number}) q[0]", parameters=["t", "u"]) for number in (1, 2)]
+    chosen = [templates[number % 2] for number, length in enumerate(runs) for _ in range(length)]
+    circuits = [template.bind(t=0.01 * row, u=1.0) for row, template in enumerate(chosen)]
+    found = rows_of(compiler, circuits)
+    assert [rows for _, _, rows in found] == [*runs]
+    alone = Compiler()
+    assert b"".join(values for _, values, _ in found) == b"".join(alone.compile(one).values for one in circuits)
+
+
+@pytest.mark.parametrize("lengths", [(2, 2, 2), (2, 5, 3), (9, 9, 9)])
+def test_sequences_may_be_longer_than_what_is_taken_of_them(compiler, lengths):
+    template = Circuit(HEADER + "Rx({s[0]}) q[0]\nRy({s[1]}) q[1]\nb = measure q", parameters=["s"])
+    circuits = [template.bind(s=[0.1 * length, 0.2, *[0.3] * (length - 2)]) for length in lengths]
+    values = b"".join(struct.pack("<2d", 0.1 * length, 0.2) for length in lengths)
+    assert rows_of(compiler, circuits) == [(0, values, 3)]
+
+
 def test_rows_whose_numbers_choose_the_program_are_compiled_one_by_one(compiler):
     template = Circuit(HEADER + "X q[{k}]\nb = measure q", parameters=["k"])
     circuits = [template.bind(k=row % 2) for row in range(4)]

@@ -9,7 +9,7 @@ import pytest
 
 from hybrid_runtime.errors import ProtocolError
 from hybrid_runtime.protocol.messages import ResultData, ResultTable, encode
-from hybrid_runtime.protocol.results import COUNT, REAL, SEED, column, decode_results, numbers, rows_of
+from hybrid_runtime.protocol.results import REAL, SEED, column, decode_results, kind_of_counts, numbers, rows_of
 
 SEEDS = struct.pack("<2I", 8, 9)
 SINGLE = ResultData({"1": 4}, 4, 0.5, 7)
@@ -37,17 +37,25 @@ def test_a_table_of_probabilities_or_values_is_read_row_by_row():
     ]
 
 
-@pytest.mark.parametrize(("kind", "given"), [(SEED, [8, 2**31]), (COUNT, [0, 1024]), (REAL, [0.25, -2.5])])
+@pytest.mark.parametrize(("kind", "given"), [(SEED, [8, 2**31]), ("H", [0, 65535]), (REAL, [0.25, -2.5])])
 def test_a_column_holds_the_numbers_that_it_was_made_of(kind, given):
     assert numbers(kind, column(kind, given)).tolist() == given
-    assert column(COUNT, [1, 258]) == b"\1\0\0\0\2\1\0\0"
+    assert column("I", [1, 258]) == b"\1\0\0\0\2\1\0\0"
+
+
+@pytest.mark.parametrize(("shots", "bytes_each"), [(1, 2), (65535, 2), (65536, 4), (10_000_000, 4)])
+def test_counts_take_no_more_room_than_their_shots_need(shots, bytes_each):
+    counts = column(kind_of_counts(shots), [shots, 0, 0, shots])
+    assert len(counts) == 4 * bytes_each
+    table = ResultTable(SEEDS, shots, 0.25, ["00", "11"], counts)
+    assert [one.counts for one in decode_results(encode([table]))] == [{"00": shots}, {"11": shots}]
 
 
 @pytest.mark.parametrize(
     "table",
     [
         ResultTable(SEEDS[:-1], 0, 0.0),
-        ResultTable(SEEDS, 5, 0.0, ["0"], b"1234"),
+        ResultTable(SEEDS, 5, 0.0, ["0"], b"123"),
         ResultTable(SEEDS, 5, 0.0, [], b"12345678"),
         ResultTable(SEEDS, 0, 0.0, ["0"], probabilities=b"12345678"),
         ResultTable(SEEDS, 0, 0.0, values=b"1234567"),
