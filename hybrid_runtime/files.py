@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybrid_runtime.errors import BundleError
 from hybrid_runtime.protocol.bundles import MAX_BUNDLE_BYTES, MAX_FILES
@@ -14,6 +15,9 @@ from hybrid_runtime.protocol.bundles import MAX_BUNDLE_BYTES, MAX_FILES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_KEPT_FILES = 64
+# The fields of a syntax tree's nodes in which statements stand, or what holds them.
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 # What no pattern takes in, however wide: caches, and what holds a repository's or a user's secrets.
 _NEVER = frozenset({"__pycache__", ".git", ".hg", ".svn", ".venv", ".ssh", ".env"})
 
@@ -53,7 +57,7 @@ class Collection:
             if self._key(path) in self.files:
                 continue
             content = self._take(path)
-            for module in _imports(parse_source(content, str(path)), path, self._root):
+            for module in _imports(content, path, self._root):
                 local = list(_local_files(module, self._root))
                 if local:
                     waiting += local
@@ -131,18 +135,40 @@ def parse_source(content: bytes, name: str) -> ast.Module:
         raise BundleError(f"{name} is not a Python file: {error}") from None
 
 
-def _imports(tree: ast.Module, path: Path, root: Path) -> Iterator[str]:
+def _imports(content: bytes, path: Path, root: Path) -> Iterator[str]:
     """The dotted names that a file imports, anywhere in it; relative ones as seen from `root`."""
     package = path.relative_to(root).parent.parts
-    for node in ast.walk(tree):
+    for module, names, level in _import_statements(content, str(path)):
+        if names is None:
+            yield module
+            continue
+        base = package[: len(package) - level + 1] if level else ()
+        stem = ".".join((*base, module)) if module else ".".join(base)
+        if stem:
+            yield stem
+        yield from (f"{stem}.{name}" if stem else name for name in names)
+
+
+# A file that is submitted again and again, as from a notebook, is parsed once.
+@lru_cache(maxsize=_KEPT_FILES)
+def _import_statements(content: bytes, name: str) -> tuple[tuple[str, tuple[str, ...] | None, int], ...]:
+    """The imports of a file: `import module` as (module, None, 0), others as (module, names, level).
+
+    Raises:
+        BundleError: it is not Python.
+    """
+    found: list[tuple[str, tuple[str, ...] | None, int]] = []
+    waiting: list[Any] = [parse_source(content, name)]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += ((alias.name, None, 0) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            stem = ".".join((*base, node.module)) if node.module else ".".join(base)
-            if stem:
-                yield stem
-            yield from (f"{stem}.{alias.name}" if stem else alias.name for alias in node.names)
+            found.append((node.module or "", tuple(alias.name for alias in node.names), node.level))
+        # Only statements, and what holds some, can hold an import: most of a tree is expressions.
+        for field in _BLOCKS:
+            waiting += getattr(node, field, ())
+    return tuple(found)
 
 
 def _local_files(module: str, root: Path) -> Iterator[Path]:

@@ -88,6 +88,31 @@ def test_local_modules_that_it_imports_come_along(tmp_path):
     assert "numpy" in packed.packages
 
 
+def test_an_import_counts_in_whatever_statement_it_stands(tmp_path):
+    places = {
+        "a": "if x:\n    pass\nelif y:\n    import a",
+        "b": "for x in y:\n    pass\nelse:\n    import b",
+        "c": "while x:\n    import c",
+        "d": "try:\n    pass\nexcept E:\n    import d",
+        "e": "try:\n    pass\nfinally:\n    import e",
+        "f": "try:\n    pass\nexcept* E:\n    pass\nelse:\n    import f",
+        "g": "with x:\n    import g",
+        "h": "match x:\n    case 1:\n        import h",
+        "i": "class C:\n    def m(self):\n        async def n():\n            async with x:\n                import i",
+        "j": "async def f():\n    async for x in y:\n        import j",
+    }
+    write(tmp_path, main="\n".join(places.values()), **dict.fromkeys(places, ""))
+    bundle = bundle_file(str(tmp_path / "main.py"))
+    assert set(bundle.files) == {"main.py", *(f"{name}.py" for name in places)}
+
+
+def test_a_file_that_has_changed_is_read_anew(tmp_path):
+    write(tmp_path, main="import one", one="", two="")
+    assert set(bundle_file(str(tmp_path / "main.py")).files) == {"main.py", "one.py"}
+    write(tmp_path, main="import two")
+    assert set(bundle_file(str(tmp_path / "main.py")).files) == {"main.py", "two.py"}
+
+
 def test_modules_that_import_each_other_come_along_once(tmp_path):
     write(tmp_path, main="import other", other="import main")
     assert set(bundle_file(str(tmp_path / "main.py")).files) == {"main.py", "other.py"}
