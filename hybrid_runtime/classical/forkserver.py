@@ -40,7 +40,7 @@ from hybrid_runtime.errors import InvalidInput, ProtocolError
 from hybrid_runtime.languages import libqasm3
 from hybrid_runtime.process import die_with_parent, ignore_interrupts
 from hybrid_runtime.protocol import lines
-from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, Trouble, Unfit
+from hybrid_runtime.protocol.forking import Exited, Preloaded, Rest, Rested, Spawned, ToForkServer, Trouble, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.protocol.watched import WatchedChannel
 
@@ -51,8 +51,9 @@ _QUICKLY_REMOVED = 100
 _TEXTS_AHEAD = 3
 # The interpreter rewrites a function in its first eight calls; more rehearsals gain nothing.
 _REHEARSALS = 8
-# A server that has made so many workers will make more: what takes long to rehearse pays now, as soon as nobody has
-# wanted anything for a moment. One that runs a single job never comes to it.
+# What takes long to rehearse is rehearsed when the dispatcher says that there is time. One that is never without a job
+# does not: but a server that has made so many workers will make more, and it pays as soon as nobody has wanted anything
+# for a moment.
 _LONG_LIVED = 4
 _MOMENT_S = 0.02
 
@@ -63,6 +64,7 @@ class ForkServer:
     def __init__(self, control: socket.socket, sandbox: Sandbox) -> None:
         self._control = control
         self._sandbox = sandbox
+        self._decoder: msgspec.msgpack.Decoder[ToForkServer] = msgspec.msgpack.Decoder(ToForkServer)
         self._seats: dict[int, Seat] = {}
         # What the next worker will find, prepared while nobody asks for one.
         self._next: Seat | None = None
@@ -131,17 +133,22 @@ class ForkServer:
             return _MOMENT_S * 1e3
         return quota.LOOK_EVERY_S * 1e3 if self._seats and self._sandbox.bounds_disk_by_looking else None
 
-    def _rehearse_long(self) -> None:
-        """Go through a job that optimizes: later workers copy 400 pages less when they do for the first time."""
+    def _rehearse_long(self) -> bool:
+        """Go through a job that optimizes: later workers copy 400 pages less when they do for the first time.
+
+        Returns:
+            Whether that was possible.
+        """
         self._until_long = None
         if self._next is None or "scipy.optimize" not in sys.modules:
-            return  # there is no room for files where a worker could not be given any, or nothing to rehearse
+            return False  # there is no room for files where a worker could not be given any, or nothing to rehearse
         from hybrid_runtime.classical import worker
 
         worker.rehearse(Path(self._next.scratch) / "rehearsal", LONG)
         libqasm3.make_ahead(_TEXTS_AHEAD)
         packing.pack(forget_lookups=False)
         gc.freeze()
+        return True
 
     def _end_the_greedy(self) -> None:
         """Kill the workers that have taken more of the disk than they may, if it is time to look."""
@@ -163,9 +170,13 @@ class ForkServer:
         if not packet:
             return False
         try:
-            request = msgspec.msgpack.decode(packet, type=Spawn)
+            request = self._decoder.decode(packet)
         except msgspec.DecodeError as error:
             raise ProtocolError(f"malformed message to the fork server: {error}") from None
+        if isinstance(request, Rest):
+            if self._until_long is not None and self._rehearse_long():
+                self._send(Rested())
+            return True
         try:
             self._spawn(request.request)
         except OSError as error:

@@ -18,7 +18,7 @@ from hybrid_runtime.config import child_environment, worker_environment
 from hybrid_runtime.errors import ChannelClosed, InternalError, InvalidInput, ProtocolError
 from hybrid_runtime.process import interpreter
 from hybrid_runtime.protocol import lines
-from hybrid_runtime.protocol.forking import Exited, FromForkServer, Preloaded, Spawn, Spawned, Unfit
+from hybrid_runtime.protocol.forking import Exited, FromForkServer, Preloaded, Rest, Rested, Spawn, Spawned, Unfit
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.protocol.watched import WatchedChannel
 
@@ -159,6 +159,7 @@ class Pool:
         self._leased = self._missed = self._crashed = 0
         self._calm = 0
         self._missing_one = False
+        self._rested = False
         self.isolation: str | None = None
         self.missing: dict[str, str] = {}
         self._fill(warm)
@@ -167,10 +168,13 @@ class Pool:
         while len(self._idle) + self._starting < wanted:
             self._starting += 1
             self._requests += 1
-            try:
-                self._socket.send(msgspec.msgpack.encode(Spawn(self._requests)), socket.MSG_NOSIGNAL)
-            except (BrokenPipeError, ConnectionResetError) as error:
-                raise ChannelClosed("the fork server is gone") from error
+            self._ask(Spawn(self._requests))
+
+    def _ask(self, message: Spawn | Rest) -> None:
+        try:
+            self._socket.send(msgspec.msgpack.encode(message), socket.MSG_NOSIGNAL)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ChannelClosed("the fork server is gone") from error
 
     def lease_nowait(self) -> WorkerHandle | None:
         """A warm worker, for one job only; None while there is none: `on_readable` will bring one.
@@ -199,6 +203,13 @@ class Pool:
         """Have workers started in place of those leased: not at the lease, for that would slow the job's beginning."""
         with suppress(ChannelClosed):  # the next lease tells
             self._fill(0 if self._crashed >= _CRASHES else self._wanted)
+
+    def rest(self) -> None:
+        """Nobody wants a worker at present: have done what takes long and makes later ones better. Once is enough."""
+        if not self._rested:
+            self._rested = True
+            with suppress(ChannelClosed):  # the next lease tells
+                self._ask(Rest())
 
     def _miss(self) -> None:
         """Nobody is warm: have one started, and more kept warm from now on if this is not merely the beginning."""
@@ -260,6 +271,9 @@ class Pool:
                 self._busy.discard(message.pid)
                 return [(message.pid, message.status)]
             self._lose_idle(message.pid, message.status)
+        elif isinstance(message, Rested):
+            self.evict()
+            self.refill()
         elif isinstance(message, Preloaded):
             self.isolation, self.missing = message.isolation, message.missing
         elif isinstance(message, Unfit):

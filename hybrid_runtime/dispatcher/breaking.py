@@ -203,6 +203,7 @@ class _Pool:
         self.on_readable = pool.on_readable
         self.fileno = pool.fileno
         self.refill = pool.refill
+        self.rest = pool.rest
 
     def lease_nowait(self) -> WorkerPort | None:
         """As the pool's."""

@@ -252,6 +252,7 @@ class Dispatcher(Backends):
             elif name == REFILL:
                 self._classical.refill()
             elif name == QUIET and not self._jobs:
+                self._classical.rest()
                 for backend in self._backends:
                     self._load_inline(backend)
         self._reports.expire(self._jobs, now)

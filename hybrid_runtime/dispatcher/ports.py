@@ -77,6 +77,9 @@ class ClassicalPort(Protocol):
     def refill(self) -> None:
         """Now is a good time to prepare other workers: no job is slowed by it that has just begun."""
 
+    def rest(self) -> None:
+        """Nobody wants a worker at present: what takes long and makes later ones better may be done."""
+
     def on_readable(self) -> list[tuple[int, int]]:
         """Take in news; the leased workers that ended, as (pid, exit status).
 

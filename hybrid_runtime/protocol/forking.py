@@ -13,6 +13,14 @@ class Spawn(msgspec.Struct, frozen=True, array_like=True, tag="spawn"):
     request: int
 
 
+class Rest(msgspec.Struct, frozen=True, array_like=True, tag="rest"):
+    """Nobody wants a worker at present: do now what takes long and makes later ones better."""
+
+
+class Rested(msgspec.Struct, frozen=True, array_like=True, tag="rested"):
+    """Workers that are forked from now on are better than those before."""
+
+
 class Spawned(msgspec.Struct, frozen=True, array_like=True, tag="spawned"):
     """A worker exists. Four descriptors come along: its channel, its stdout, its stderr and a pidfd.
 
@@ -50,4 +58,5 @@ class Trouble(msgspec.Struct, frozen=True, array_like=True, tag="trouble"):
     text: str
 
 
-FromForkServer: TypeAlias = Spawned | Exited | Preloaded | Unfit | Trouble
+ToForkServer: TypeAlias = Spawn | Rest
+FromForkServer: TypeAlias = Spawned | Rested | Exited | Preloaded | Unfit | Trouble

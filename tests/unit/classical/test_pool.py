@@ -21,7 +21,7 @@ PATIENCE_S = 20.0
 PLANNED = """
 import os, socket, sys
 import msgspec
-from hybrid_runtime.protocol.forking import Exited, Preloaded, Spawn, Spawned, Trouble, Unfit
+from hybrid_runtime.protocol.forking import Exited, Preloaded, Rest, Rested, Spawned, ToForkServer, Trouble, Unfit
 
 plan = sys.argv[1].split()
 control = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
@@ -44,7 +44,11 @@ while True:
         break
     if not packet:
         break
-    request = msgspec.msgpack.decode(packet, type=Spawn).request
+    message = msgspec.msgpack.decode(packet, type=ToForkServer)
+    if isinstance(message, Rest):
+        tell(Rested())
+        continue
+    request = message.request
     pid += 1
     step = plan.pop(0) if plan else "worker"
     if step == "worker":
@@ -121,6 +125,28 @@ def test_workers_are_replaced_when_there_is_time_for_it(make_pool):
     pool.refill()
     pool.refill()
     assert repr(pool) == "<Pool [1 warm, 1 busy, 1 starting]>"
+
+
+def test_warm_workers_are_exchanged_for_better_ones_once_there_was_time_to_prepare_for_these(make_pool):
+    pool = make_pool(warm=1)
+    news(pool)
+    pool.rest()
+    pool.rest()
+    news(pool)
+    assert repr(pool) == "<Pool [0 warm, 0 busy, 1 starting]>"
+    worker = lease(pool)
+    assert worker.pid == 102
+    worker.close()
+
+
+def test_a_worker_that_has_a_job_keeps_it_when_better_ones_can_be_had(make_pool):
+    pool = make_pool(warm=1)
+    news(pool)
+    worker = lease(pool)
+    pool.rest()
+    news(pool)
+    assert repr(pool) == "<Pool [0 warm, 1 busy, 1 starting]>"
+    worker.close()
 
 
 def test_without_warm_workers_one_comes_when_it_is_wanted(make_pool):

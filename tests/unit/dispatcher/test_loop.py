@@ -202,6 +202,8 @@ class Pool:
         self.wanted: queue.Queue[None] = queue.Queue()
         # One entry for each time that others were to be started.
         self.refills: queue.Queue[None] = queue.Queue()
+        # One entry for each time that nobody wanted any.
+        self.rests: queue.Queue[None] = queue.Queue()
 
     def lease_nowait(self) -> Worker | None:
         if self.gone:
@@ -213,6 +215,9 @@ class Pool:
 
     def refill(self) -> None:
         self.refills.put(None)
+
+    def rest(self) -> None:
+        self.rests.put(None)
 
     def on_readable(self) -> list[tuple[int, int]]:
         self._ours.recv(1)
@@ -404,6 +409,13 @@ def test_a_worker_whose_job_was_short_is_replaced_at_its_end(stage):
     complete(stage, worker, "job")
     stage.pool.refills.get(timeout=PATIENCE_S)
     assert stage.pool.refills.empty()
+
+
+def test_the_classical_runtime_hears_of_quiet_before_the_first_job_and_after_each(stage):
+    stage.pool.rests.get(timeout=PATIENCE_S)
+    worker = stage.start("job")
+    complete(stage, worker, "job")
+    stage.pool.rests.get(timeout=PATIENCE_S)
 
 
 def test_jobs_wait_for_the_backend_and_for_workers(make_stage):
