@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import gc
 import importlib
 import io
 import os
@@ -32,12 +31,10 @@ from typing import NoReturn
 
 import msgspec
 
-from hybrid_runtime.classical import isolation, oneprocess, packing, quota, syscalls
-from hybrid_runtime.classical.rehearsal import LONG, SHORT
+from hybrid_runtime.classical import isolation, oneprocess, quota, syscalls
 from hybrid_runtime.classical.sandbox import Level, Sandbox, SandboxLimits, Seat
 from hybrid_runtime.config import worker_environment
 from hybrid_runtime.errors import InvalidInput, ProtocolError
-from hybrid_runtime.languages import libqasm3
 from hybrid_runtime.process import die_with_parent, ignore_interrupts
 from hybrid_runtime.protocol import lines
 from hybrid_runtime.protocol.forking import Exited, Preloaded, Rest, Rested, Spawned, ToForkServer, Trouble, Unfit
@@ -47,10 +44,6 @@ from hybrid_runtime.protocol.watched import WatchedChannel
 _STANDARD_FDS = (0, 1, 2)
 # Files that take about as long to remove as a fork does.
 _QUICKLY_REMOVED = 100
-# One for each of a worker's rehearsals, and one for the first circuit of its job.
-_TEXTS_AHEAD = 3
-# The interpreter rewrites a function in its first eight calls; more rehearsals gain nothing.
-_REHEARSALS = 8
 # What takes long to rehearse is rehearsed when the dispatcher says that there is time. One that is never without a job
 # does not: but a server that has made so many workers will make more, and it pays as soon as nobody has wanted anything
 # for a moment.
@@ -76,7 +69,7 @@ class ForkServer:
 
     def preload(self, modules: list[str]) -> None:
         """Import what workers will want, then report ready."""
-        from hybrid_runtime.classical import worker  # in our own root directory, as all that follows
+        from hybrid_runtime.classical import learning  # in our own root directory, as all that follows
 
         missing = {}
         for name in modules:
@@ -88,15 +81,7 @@ class ForkServer:
         _open_streams()
         if self._sandbox.level is not Level.PROCESS:
             oneprocess.insist()
-        # Workers are born with what rehearsals have found and cached, and then go through one of their own.
-        libqasm3.learn()
-        packing.pack()
-        for _ in range(_REHEARSALS):
-            worker.rehearse(Path(self._prepare().scratch) / "rehearsal", *SHORT)
-        libqasm3.make_ahead(_TEXTS_AHEAD)
-        # Everything that exists now is shared with every worker: the collector must not touch (and so copy) it.
-        packing.pack(forget_lookups=False)
-        gc.freeze()
+        learning.learn(self._rehearsal_folder())
         self._send(Preloaded(self._sandbox.level.value, missing))
 
     def _prepare(self) -> Seat:
@@ -134,21 +119,16 @@ class ForkServer:
         return quota.LOOK_EVERY_S * 1e3 if self._seats and self._sandbox.bounds_disk_by_looking else None
 
     def _rehearse_long(self) -> bool:
-        """Go through a job that optimizes: later workers copy 400 pages less when they do for the first time.
-
-        Returns:
-            Whether that was possible.
-        """
+        """Whether workers from now on are better than those before."""
         self._until_long = None
-        if self._next is None or "scipy.optimize" not in sys.modules:
-            return False  # there is no room for files where a worker could not be given any, or nothing to rehearse
-        from hybrid_runtime.classical import worker
+        if self._next is None:
+            return False  # there is no room for files where a worker could not be given any
+        from hybrid_runtime.classical import learning
 
-        worker.rehearse(Path(self._next.scratch) / "rehearsal", LONG)
-        libqasm3.make_ahead(_TEXTS_AHEAD)
-        packing.pack(forget_lookups=False)
-        gc.freeze()
-        return True
+        return learning.learn_more(self._rehearsal_folder())
+
+    def _rehearsal_folder(self) -> Path:
+        return Path(self._prepare().scratch) / "rehearsal"
 
     def _end_the_greedy(self) -> None:
         """Kill the workers that have taken more of the disk than they may, if it is time to look."""
