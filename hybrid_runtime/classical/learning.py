@@ -17,8 +17,8 @@ from hybrid_runtime.languages import libqasm3
 if TYPE_CHECKING:
     from pathlib import Path
 
-# One for each of a worker's rehearsals, and one for the first circuit of its job.
-_TEXTS_AHEAD = 3
+# For a job's first circuit that is not plain, and another.
+_TEXTS_AHEAD = 2
 # The interpreter rewrites a function in its first eight calls; more rehearsals gain nothing.
 _REHEARSALS = 8
 

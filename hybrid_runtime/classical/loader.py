@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import linecache
 import os
 import pickle
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -60,13 +59,17 @@ def _import_file(path: Path, source: bytes) -> ModuleType:
     # The file keeps its own name as a module, unless a module of that name is loaded already: a user's
     # `random.py` must not become everybody's `random`.
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "user_algorithm"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or not isinstance(spec.loader, SourceFileLoader):
+    if path.suffix != ".py":
         raise BundleError(f"{path.name} cannot be imported: an algorithm is a Python file")
-    module = importlib.util.module_from_spec(spec)
+    file = str(path)
+    loader = SourceFileLoader(name, file)
+    spec = ModuleSpec(name, loader, origin=file)
+    spec.has_location = True
+    module = ModuleType(name)
+    vars(module).update(__spec__=spec, __loader__=loader, __file__=file, __package__="")
     sys.modules[name] = module
-    # As `exec_module` does, without a search for byte code from an earlier import and the writing of it for a later.
-    exec(spec.loader.source_to_code(source, str(path)), vars(module))
+    # As an import does, without a search for byte code from an earlier one and the writing of it for a later.
+    exec(compile(source, file, "exec", dont_inherit=True), vars(module))
     return module
 
 

@@ -1,9 +1,9 @@
-"""A worker that waits for its job goes through two beforehand, so that the real one finds its memory at hand.
+"""A worker that waits for its job goes through one beforehand, so that the real one finds its memory at hand.
 
 After a fork each page is copied when it is first written to, and much of what a job needs is written to: reference
-counts alone see to that. Rehearsals take a few milliseconds while nobody waits, and save as many from the time between
-a bundle and its first circuit, and from that between the last results and the end. One is of a lifecycle class, one of
-a function. The fork server goes through some, too: what is cached then, every worker is born with. One that goes on
+counts alone see to that. A rehearsal takes a few milliseconds while nobody waits, and saves as many from the time
+between a bundle and its first circuit, and from that between the last results and the end. The fork server goes through
+some, too, of a lifecycle class and of a function: what is cached then, every worker is born with. One that goes on
 making workers also goes through a long rehearsal, with an optimizer.
 """
 

@@ -11,7 +11,7 @@ import importlib
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +21,7 @@ from hybrid_runtime.classical.drawing import Drawing, seed_everything
 from hybrid_runtime.classical.lastwords import flush_quietly, last_words
 from hybrid_runtime.classical.loader import load_algorithm
 from hybrid_runtime.classical.locating import refusal
-from hybrid_runtime.classical.rehearsal import SHORT, Stage, staged
+from hybrid_runtime.classical.rehearsal import FUNCTION, Stage, staged
 from hybrid_runtime.classical.replaying import Replayer
 from hybrid_runtime.classical.requests import Requests
 from hybrid_runtime.classical.results import RecordedResult, answered
@@ -76,6 +76,7 @@ _signal: Any = importlib.import_module("_signal")
 
 # Made once, before the fork: it takes longer than all else that a worker does at its start.
 _decoder = decoder(ToWorker)
+_AS_THEY_ARE = nullcontext()
 _decode_items = msgspec.msgpack.Decoder(list[ResultItem]).decode
 
 
@@ -113,7 +114,7 @@ class Worker:
         self._channel.send(encode(Ready(PROTOCOL_VERSION, os.getpid(), isolation)))
         first = self._channel.receive_nowait()
         if first is None:
-            rehearse(self._folder / "rehearsal", *SHORT)
+            rehearse(self._folder / "rehearsal", FUNCTION)
             first = self._channel.receive()
         self.take(first)
 
@@ -126,17 +127,17 @@ class Worker:
         load = decode(_decoder, first)
         if not isinstance(load, Load):
             raise ProtocolError(f"a worker's first message is a job, not {type(load).__name__}")
-        try:
-            with last_words():
+        with last_words():
+            try:
                 outcome = self._job(load)
-        except ChannelClosed:
-            raise
-        except BaseException as error:  # noqa: BLE001 - user code may have set traps that spring here
-            self._finalizing = True
-            outcome = Failed("execute", describe(error, self._folder / "bundle"))
-        for stream in (sys.stdout, sys.stderr):
-            flush_quietly(stream)
-        self._channel.send(encode(outcome))
+            except ChannelClosed:
+                raise
+            except BaseException as error:  # noqa: BLE001 - user code may have set traps that spring here
+                self._finalizing = True
+                outcome = Failed("execute", describe(error, self._folder / "bundle"))
+            for stream in (sys.stdout, sys.stderr):
+                flush_quietly(stream)
+            self._channel.send(encode(outcome))
 
     def _job(self, load: Load) -> Finished | Failed:
         seed_everything(load.seed)
@@ -161,7 +162,7 @@ class Worker:
             draw=self._draw,
         )
         try:
-            with self._optimizers_changed(load.optimizers, context):
+            with self._optimizers_changed(load.optimizers, context) if load.optimizers else _AS_THEY_ARE:
                 value = styles.drive(algorithm, context, self._on_finalizing)
         except styles.Failure as failure:
             return self._failed(failure.stage, failure.cause, failure.value)
@@ -181,9 +182,6 @@ class Worker:
     @contextmanager
     def _optimizers_changed(self, optimizers: list[tuple[str, int]], context: Context) -> Iterator[None]:
         """Meanwhile these take over, each after so many steps."""
-        if not optimizers:
-            yield
-            return
         from hybrid_runtime.optimizers.handover import Handover, planned
 
         handover = Handover(optimizers, lambda: context.history.steps)

@@ -39,6 +39,7 @@ _GATES = {
 }
 # Names that no word of the language is like.
 _NAME = re.compile(r"[a-z]|[a-z]+[0-9_][a-z0-9_]*|qr|cr|reg|qreg|creg|qubits|bits|data|ancilla|result|results")
+_WITHOUT_GATE = ("reset", "init", "barrier")
 _QUBIT, _BIT = "qubit", "bit"
 
 
@@ -62,7 +63,12 @@ def instructions(statements: Iterable[Statement]) -> list[Instruction] | None:
                 return None
             registers[words[4]] = words[0], int(words[2])
             continue
-        instruction = _gate(words, registers) if words[0] in _GATES else _measurement(words, registers)
+        if words[0] in _GATES:
+            instruction = _gate(words, registers)
+        elif words[0] in _WITHOUT_GATE:
+            instruction = _other(words, registers)
+        else:
+            instruction = _measurement(words, registers)
         if instruction is None:
             return None
         found.append(instruction)
@@ -89,6 +95,13 @@ def _gate(words: list[str], registers: dict[str, tuple[str, int]]) -> Instructio
     if len(operands) != qubits:
         return None
     return Instruction(gate_instruction=GateInstruction(Gate(GateNode(name, "-", markers)), operands))
+
+
+def _other(words: list[str], registers: dict[str, tuple[str, int]]) -> Instruction | None:
+    place = _place(words[1:], registers)
+    if place is None or place.kind != _QUBIT:
+        return None
+    return Instruction(non_gate_instruction=OtherInstruction(words[0], [place.operand], []))
 
 
 def _measurement(words: list[str], registers: dict[str, tuple[str, int]]) -> Instruction | None:

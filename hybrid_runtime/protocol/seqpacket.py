@@ -8,6 +8,7 @@ one system call at each end. A message beyond `PACKET_BYTES` travels as several 
 from __future__ import annotations
 
 import errno
+import mmap
 import socket
 import struct
 from contextlib import suppress
@@ -38,7 +39,8 @@ class SeqPacketChannel:
         self._max = max_message_bytes
         # Bound once: looking a method up through the socket costs a step more than the test for a large message.
         self._receive_into, self._send_some = sock.recv_into, sock.send
-        self._buffer = bytearray(PACKET_BYTES)
+        # Takes only as much memory as the longest packet so far, unlike an array, which is filled with zeros.
+        self._buffer = mmap.mmap(-1, PACKET_BYTES, mmap.MAP_PRIVATE)
         self._view = memoryview(self._buffer)
         self._timeout: float | None = None
         self._partial = bytearray()

@@ -144,3 +144,20 @@ def test_files_are_unpacked_read_only_and_replace_nothing(tmp_path):
 
 def test_an_instance_can_be_the_algorithm(load):
     assert isinstance(load(CLASS.format("One") + "ready = One()\n", "ready"), HybridAlgorithm)
+
+
+def test_the_file_is_a_module_as_after_an_import(load):
+    text = "import sys\nHERE = sys.modules[__name__]\n@hybrid\ndef algorithm(context): return HERE\n"
+    module = load(text)(None)
+    assert module.__name__ == module.__spec__.name == "entry"
+    assert module.__file__ == module.__spec__.origin
+    assert module.__file__.endswith("/bundle/entry.py")
+    assert module.__package__ == module.__spec__.parent == ""
+    assert module.__loader__.get_source("entry").endswith(text)
+
+
+@pytest.mark.parametrize("name", ["entry", "entry.so", "entry.pyc", "entry.txt"])
+def test_an_entry_that_is_no_python_file_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(BundleError, match="an algorithm is a Python file"):
+        load_algorithm(Bundle(python="3.11", entry=name, files={name: b""}), tmp_path / "bundle")
