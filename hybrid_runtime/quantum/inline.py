@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The caller attends to nothing else meanwhile, so no step may take longer than this, by its driver's estimate.
 MOST_S = 0.005
+# Nor is time taken here to look through a program of more operations, and to compile it.
+MOST_OPERATIONS = 1000
 # A request's own limit is far beyond that.
 _TIMEOUT_S = 60.0
 
@@ -44,6 +46,8 @@ class Inline:
 
     def define(self, number: int, program: Program) -> None:
         """Keep a program that has been checked and may be asked for."""
+        if len(program.operations) + len(program.observable) > MOST_OPERATIONS:
+            return
         seconds = self._estimate_s(program)
         if seconds <= MOST_S:
             self._seconds[number] = seconds

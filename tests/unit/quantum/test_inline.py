@@ -54,6 +54,8 @@ def test_what_is_not_known_to_be_brief_is_left_to_the_process(emulator):
     emulator.define(1, program(TURNED))
     emulator.define(2, program(MIDWAY))
     emulator.define(3, program(HEAD.format(20) + "H q\nb = measure q"))
+    emulator.define(5, program(HEAD.format(2) + "X q\n" * 1000 + "b = measure q"))
+    assert emulator.answer([call(5, slots=0)], 1) is None
     assert emulator.answer([call(1, raw=True)], 1) is None
     assert emulator.answer([call(2)], 1) is None
     assert emulator.answer([call(3)], 1) is None
