@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from hybrid_runtime.dispatcher.halves import Half, Halving, halves, whole
 from hybrid_runtime.dispatcher.link import Link
 from hybrid_runtime.dispatcher.programs import decode_program
 from hybrid_runtime.dispatcher.recovery import MOST_CRASHES_IN_A_ROW
@@ -25,6 +26,7 @@ from hybrid_runtime.protocol.messages import (
     decode,
     decoder,
     derive_seed,
+    seed_from,
 )
 from hybrid_runtime.protocol.sessions import BackendState, Doing, FromDriver
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from hybrid_runtime.dispatcher.jobs import Job
     from hybrid_runtime.dispatcher.ports import InlinePort, QuantumPort
     from hybrid_runtime.errors import ErrorData
+    from hybrid_runtime.protocol.messages import CircuitCall
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
     from hybrid_runtime.protocol.sessions import RawDefine
 
@@ -89,6 +92,9 @@ class Backend:
         self._decoder = decoder(FromDriver)
         self._asking: deque[tuple[Job, Run]] = deque()
         self._running: tuple[int, Job, Run] | None = None
+        self._halving = Halving()
+        # Of that step, where one was run here.
+        self._half: Half | None = None
         self._requests = itertools.count(1)
 
     def open(self, *, start: bool = True) -> int:
@@ -132,7 +138,7 @@ class Backend:
                 return answer
         self._asking.append((job, run))
         if self._running is None and self.capabilities is not None:
-            self._ask_next()
+            self._ask_next(at_once=True)
         return None
 
     def _run_inline(self, inline: InlinePort, job: Job, run: Run) -> Executed | Failure | None:
@@ -141,7 +147,9 @@ class Backend:
             inline.define(program.program, program.body)
         answer = None
         if self._running is None and self.capabilities is not None:
-            answer = inline.answer(run.calls, derive_seed(job.seed, job.machine.number))
+            seconds = inline.seconds(run.calls)
+            if seconds is not None and not self._halving.wanted(seconds):
+                answer = inline.answer(run.calls, derive_seed(job.seed, job.machine.number))
         if forget:
             inline.forget(forget)
         if answer is None:
@@ -203,7 +211,9 @@ class Backend:
             self.crashes = 0
             if self._until_inline:
                 self._until_inline -= 1
-            if kind is Failure:
+            if self._half is not None:
+                message = self._with_half(self._half, message)
+            if type(message) is Failure:
                 self.failed = running[2]
             if self._asking:
                 self._ask_next()
@@ -259,6 +269,7 @@ class Backend:
     def lose(self) -> tuple[Job, Run] | None:
         """Expect nothing of its process any more; the job whose step it ran, and the step. May be done twice."""
         flight, self._running = self._running, None
+        self._half = None
         self.capabilities = None
         self.deadline = float("inf")
         if self._link is not None:
@@ -280,8 +291,12 @@ class Backend:
         """The job's step that waits here to be run, if there is one."""
         return next((run for asking, run in self._asking if asking is job), None)
 
-    def _ask_next(self) -> None:
-        """Send the next waiting request. First come, first served."""
+    def _ask_next(self, *, at_once: bool = False) -> None:
+        """Send the next waiting request. First come, first served.
+
+        Args:
+            at_once: Whether nothing else waits to be done, so that a part of it may be run here.
+        """
         job, run = self._asking.popleft()
         request = next(self._requests)
         self._running = (request, job, run)
@@ -289,9 +304,25 @@ class Backend:
         send = self._send
         for define in run.define:
             send(define)
-        send(Execute(request, run.calls, derive_seed(job.seed, job.machine.number), self._timeout_s))
+        calls, seed = run.calls, derive_seed(job.seed, job.machine.number)
+        here: list[CircuitCall] = []
+        first = 0
+        if at_once and self.inline is not None:
+            seconds = self.inline.seconds(calls)
+            if seconds is not None and self._halving.wanted(seconds):
+                here, calls, first = halves(calls)
+        send(Execute(request, calls, seed_from(seed, first) if first else seed, self._timeout_s))
         if run.forget:
             send(Forget(run.forget))
+        if here and self.inline is not None:
+            began = time.perf_counter()
+            self._half = Half(self.inline.answer(here, seed), began, time.perf_counter())
+
+    def _with_half(self, half: Half, there: Executed | Failure) -> Executed | Failure:
+        """The answer to a step of which the process has answered one half."""
+        self._half = None
+        self._halving.waited(time.perf_counter() - half.done, half.done - half.began)
+        return whole(half.answer, there)
 
     def _send(self, message: msgspec.Struct) -> None:
         if self._link is None:

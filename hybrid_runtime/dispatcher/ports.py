@@ -21,8 +21,11 @@ class InlinePort(Protocol):
     def forget(self, numbers: Iterable[int]) -> None:
         """Drop programs; those that are not known are left out."""
 
-    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
-        """The answer to a step, whose numbers have been checked; None where it is for the backend's own process."""
+    def seconds(self, calls: list[CircuitCall]) -> float | None:
+        """About how long a step takes here; None where it is for the backend's own process."""
+
+    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure:
+        """The answer to a step, whose numbers have been checked."""
 
 
 class QuantumPort(Protocol):

@@ -43,10 +43,10 @@ class _TracingBackend(Backend):
         trace.checked = trace.asked = _now()
         return Backend._run_inline(self, inline, job, run)
 
-    def _ask_next(self) -> None:
-        trace = self.traces[self._asking[0][0].job_id]
-        Backend._ask_next(self)
-        trace.asked = _now()
+    def _ask_next(self, *, at_once: bool = False) -> None:
+        # Before it is sent: a part of it may be run here meanwhile.
+        self.traces[self._asking[0][0].job_id].asked = _now()
+        Backend._ask_next(self, at_once=at_once)
 
 
 class TracingDispatcher(Dispatcher):

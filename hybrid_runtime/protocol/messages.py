@@ -341,6 +341,11 @@ def derive_seed(seed: int, index: int) -> int:
     return (z ^ (z >> 31)) & 0x7FFFFFFF
 
 
+def seed_from(seed: int, first: int) -> int:
+    """The seed from which the rows of another request are derived as this one's are from row `first` on."""
+    return (seed + first * _GOLDEN) & _MASK
+
+
 def derive_seeds(seed: int, first: int, rows: int) -> list[int]:
     """`derive_seed` of so many rows from `first`.
 
@@ -353,7 +358,7 @@ def derive_seeds(seed: int, first: int, rows: int) -> list[int]:
     for start in range(first, first + rows, _SEEDS_TOGETHER):
         count = min(first + rows - start, _SEEDS_TOGETHER)
         ones, mask, steps = _lanes(count)
-        z = (steps + ones * ((seed + start * _GOLDEN) & _MASK)) & mask
+        z = (steps + ones * seed_from(seed, start)) & mask
         z = ((z ^ (z >> 30 & mask)) * 0xBF58476D1CE4E5B9) & mask
         z = ((z ^ (z >> 27 & mask)) * 0x94D049BB133111EB) & mask
         z = (z ^ (z >> 31)) & (ones * 0x7FFFFFFF)

@@ -21,6 +21,9 @@ REAL = "d"
 _SHORT, _LONG = "H", "I"
 _SHORT_BYTES, _LONG_BYTES = 2, 4
 _MOST_SHORT = 0xFFFF
+# How MessagePack begins a list: its length in the same byte, or in so many that follow.
+_SHORT_LIST, _LONG_LIST = 0x90, b"\xdd"
+_LENGTH_BYTES = {0xDC: 2, 0xDD: 4}
 _SWAP = sys.byteorder == "big"  # numbers travel as little-endian
 
 _decode = msgspec.msgpack.Decoder(list[ResultItem]).decode
@@ -82,6 +85,25 @@ def check_table(table: ResultTable) -> None:
     allowed = [(4 * rows,), counts, (0, 8 * rows * width), (0, 8 * rows)]
     if any(size not in sizes for size, sizes in zip(sizes, allowed, strict=True)):
         raise ProtocolError("the columns of a table of results are not of one length")
+
+
+def joined(*lists: bytes | msgspec.Raw) -> bytes:
+    """Encoded lists of items as one, without reading the items.
+
+    Raises:
+        ProtocolError: one is no list.
+    """
+    count = 0
+    parts: list[memoryview] = []
+    for encoded in lists:
+        items = memoryview(encoded)
+        kind = items[0] if len(items) else 0
+        size = 0 if kind & 0xF0 == _SHORT_LIST else _LENGTH_BYTES.get(kind, len(items))
+        if len(items) <= size:
+            raise ProtocolError("what should be a list of results is none")
+        count += int.from_bytes(items[1 : 1 + size], "big") if size else kind & 0x0F
+        parts.append(items[1 + size :])
+    return b"".join((_LONG_LIST, count.to_bytes(4, "big"), *parts))
 
 
 def rows_of(item: ResultItem) -> int:

@@ -59,15 +59,19 @@ class Inline:
             self._seconds.pop(number, None)
         self._executor.forget(numbers)
 
-    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
-        """The answer to a step, whose numbers have been checked; None where it is none of the brief ones."""
+    def seconds(self, calls: list[CircuitCall]) -> float | None:
+        """About how long a step takes here; None where it is none of the brief ones."""
         seconds = 0.0
         for call in calls:
             each_s = self._seconds.get(call.program)
             if each_s is None or call.raw:
                 return None
             seconds += each_s * call.rows
-        return self._executor.answer(Execute(0, calls, seed, _TIMEOUT_S)) if seconds <= MOST_S else None
+        return seconds if seconds <= MOST_S else None
+
+    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure:
+        """The answer to a brief step, whose numbers have been checked."""
+        return self._executor.answer(Execute(0, calls, seed, _TIMEOUT_S))
 
 
 def load(name: str, options: Mapping[str, Any]) -> Inline | None:

@@ -70,6 +70,8 @@ from hybrid_runtime.protocol.messages import (
     ToWorker,
     decode,
     decoder,
+    derive_seed,
+    derive_seeds,
     encode,
 )
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
@@ -137,6 +139,8 @@ class Here:
     def __init__(self) -> None:
         self.programs: set[int] = set()
         self.answers: list[Failure] = []
+        # Seconds that each row is said to take.
+        self.each_s = 0.0
 
     def define(self, number: int, program: Program) -> None:
         assert isinstance(program, Program)
@@ -145,12 +149,15 @@ class Here:
     def forget(self, numbers: Iterable[int]) -> None:
         self.programs.difference_update(numbers)
 
-    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure | None:
-        if len(calls) > 1 or calls[0].program not in self.programs:
-            return None
+    def seconds(self, calls: list[CircuitCall]) -> float | None:
+        return self.each_s * calls[0].rows if len(calls) == 1 and calls[0].program in self.programs else None
+
+    def answer(self, calls: list[CircuitCall], seed: int) -> Executed | Failure:
         if self.answers:
             return self.answers.pop()
-        return Executed(0, 10, 0.001, msgspec.Raw(encode([ResultData({"1": 10}, 10, 0.001, seed)])))
+        rows = calls[0].rows
+        found = [ResultData({"1": 10}, 10, 0.001, row) for row in derive_seeds(seed, 0, rows)]
+        return Executed(0, 10 * rows, 0.001 * rows, msgspec.Raw(encode(found)))
 
 
 class Quantum:
@@ -1040,6 +1047,52 @@ def test_what_goes_wrong_here_is_told_as_if_it_had_gone_wrong_there(inline_stage
     here.answers = [Failure(1, as_data(BackendFailed("tired")), True)]
     worker.say(make_step(1, programs=[]))
     assert worker.hear().items[0].counts == {"1": 10}  # it was tried again
+
+
+def halved(stage: Stage, number: int) -> tuple[Worker, Execute]:
+    """A worker that waits for a step of four rows, and the request for those that are not run here."""
+    stage.backends[0].here.each_s = 1.0
+    worker = stage.start()
+    worker.say(make_step(number, calls=[CircuitCall(7, 5, 4, bytes(32))]))
+    assert isinstance(stage.asked_or_told(), Define)
+    request = stage.asked_or_told()
+    assert isinstance(request, Execute)
+    return worker, request
+
+
+def test_a_step_of_many_rows_is_run_here_and_by_the_backends_process_at_the_same_time(inline_stage):
+    worker, request = halved(inline_stage, 1)
+    (call,) = request.calls
+    assert (call.rows, len(call.values)) == (2, 16)
+    inline_stage.execute(request)
+    results = worker.hear()
+    assert [item.counts for item in results.items] == [{"1": 10}, {"1": 10}, {"0": 10}]
+    whole = derive_seeds(derive_seed(5, 1), 0, 4)
+    assert [item.seed for item in results.items[:2]] == whole[:2]
+    assert derive_seeds(request.seed, 0, 2) == whole[2:]
+    worker.say(Finished(encode_value("done")))
+    ended = inline_stage.told(Ended)
+    assert (ended.state, ended.steps, ended.shots) == ("completed", 1, 30)
+
+
+def test_what_goes_wrong_in_a_half_is_what_the_step_is_told(inline_stage):
+    inline_stage.backends[0].here.answers = [Failure(1, as_data(CircuitRejected("no")), False)]
+    worker, request = halved(inline_stage, 1)
+    inline_stage.execute(request)
+    assert worker.hear().error.text == "no"
+
+
+def test_a_step_whose_process_is_lost_amid_its_half_is_run_again(inline_stage):
+    worker, _ = halved(inline_stage, 1)
+    backend = inline_stage.backends[0]
+    backend.reborn = lambda _peer: None
+    inline_stage.quantum.close()
+    backend.started.get(timeout=PATIENCE_S)
+    inline_stage.serve()
+    request = inline_stage.asked()
+    assert sum(call.rows for call in request.calls) == 4
+    inline_stage.execute(request)
+    assert [item.counts for item in worker.hear().items] == [{"0": 10}]
 
 
 def test_nothing_is_run_here_while_the_backends_process_is_gone(inline_stage):

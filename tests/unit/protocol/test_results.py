@@ -9,7 +9,7 @@ import pytest
 
 from hybrid_runtime.errors import ProtocolError
 from hybrid_runtime.protocol.messages import ResultData, ResultTable, encode
-from hybrid_runtime.protocol.results import REAL, SEED, column, decode_results, kind_of_counts, numbers, rows_of
+from hybrid_runtime.protocol.results import REAL, SEED, column, decode_results, joined, kind_of_counts, numbers, rows_of
 
 SEEDS = struct.pack("<2I", 8, 9)
 SINGLE = ResultData({"1": 4}, 4, 0.5, 7)
@@ -64,6 +64,18 @@ def test_counts_take_no_more_room_than_their_shots_need(shots, bytes_each):
 def test_a_table_with_columns_of_different_lengths_is_refused(table):
     with pytest.raises(ProtocolError, match="not of one length"):
         decode_results(encode([table]))
+
+
+@pytest.mark.parametrize("sizes", [(0, 1), (1, 2), (15, 16), (20, 70_000), (3,)])
+def test_lists_are_joined_without_being_read(sizes):
+    lists = [encode([SINGLE] * size) for size in sizes]
+    assert decode_results(joined(*lists)) == [SINGLE] * sum(sizes)
+
+
+@pytest.mark.parametrize("other", [b"", b"\xc0", b"\xdd\0", b"\xdc", encode({}), encode("result")])
+def test_what_is_no_list_is_not_joined(other):
+    with pytest.raises(ProtocolError, match="list"):
+        joined(encode([SINGLE]), other)
 
 
 def test_what_is_no_list_of_results_is_refused():

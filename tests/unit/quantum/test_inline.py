@@ -55,19 +55,19 @@ def test_what_is_not_known_to_be_brief_is_left_to_the_process(emulator):
     emulator.define(2, program(MIDWAY))
     emulator.define(3, program(HEAD.format(20) + "H q\nb = measure q"))
     emulator.define(5, program(HEAD.format(2) + "X q\n" * 1000 + "b = measure q"))
-    assert emulator.answer([call(5, slots=0)], 1) is None
-    assert emulator.answer([call(1, raw=True)], 1) is None
-    assert emulator.answer([call(2)], 1) is None
-    assert emulator.answer([call(3)], 1) is None
-    assert emulator.answer([call(1), call(4)], 1) is None
-    assert emulator.answer([call(1, rows=100_000)], 1) is None
-    assert isinstance(emulator.answer([call(1)], 1), Executed)
+    assert emulator.seconds([call(5, slots=0)]) is None
+    assert emulator.seconds([call(1, raw=True)]) is None
+    assert emulator.seconds([call(2)]) is None
+    assert emulator.seconds([call(3)]) is None
+    assert emulator.seconds([call(1), call(4)]) is None
+    assert emulator.seconds([call(1, rows=100_000)]) is None
+    assert 0 < emulator.seconds([call(1)]) < emulator.seconds([call(1, rows=10)]) < inline.MOST_S
 
 
 def test_a_program_that_is_forgotten_is_not_known(emulator):
     emulator.define(1, program(TURNED))
     emulator.forget([1, 9])
-    assert emulator.answer([call(1)], 1) is None
+    assert emulator.seconds([call(1)]) is None
 
 
 def test_what_goes_wrong_is_answered_as_by_the_process(emulator):
