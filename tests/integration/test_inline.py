@@ -21,11 +21,13 @@ ANSATZ = Circuit("version 3.0\nqubit[2] q\nbit[2] b\nRy({a}) q[0]\nCNOT q[0], q[
 MIDWAY = Circuit("version 3.0\nqubit[1] q\nbit[2] b\nH q[0]\nb[0] = measure q[0]\nX q[0]\nb[1] = measure q[0]")
 # More than it takes until brief steps are run in the dispatcher without waiting for quiet.
 MANY = 1300
+# So many rows take long enough to be run by two processes.
+ROWS = 3000
 
 
 @hybrid
 def mixed(context):
-    """Single circuits, several, those with observables or exact, and one that is not brief."""
+    """Single circuits, several, many rows of one, those with observables or exact, and one that is not brief."""
     found = []
     for number in range(context.parameters["steps"]):
         circuit = ANSATZ.bind(a=0.01 * number)
@@ -34,6 +36,9 @@ def mixed(context):
             found.append([result.counts for result in context.run([circuit, circuit.with_shots(5)])])
             found.append(context.run(circuit, shots=None).probabilities)
             found.append(context.run(MIDWAY).counts)
+        if number % 100 == 0:
+            many = context.run([ANSATZ.bind(a=0.001 * row) for row in range(ROWS)])
+            found.append([(result.seed, result.counts) for result in many])
     return found
 
 

@@ -1051,7 +1051,9 @@ def test_what_goes_wrong_here_is_told_as_if_it_had_gone_wrong_there(inline_stage
 
 def halved(stage: Stage, number: int) -> tuple[Worker, Execute]:
     """A worker that waits for a step of four rows, and the request for those that are not run here."""
-    stage.backends[0].here.each_s = 1.0
+    here = stage.backends[0].here
+    assert here is not None
+    here.each_s = 1.0
     worker = stage.start()
     worker.say(make_step(number, calls=[CircuitCall(7, 5, 4, bytes(32))]))
     assert isinstance(stage.asked_or_told(), Define)
