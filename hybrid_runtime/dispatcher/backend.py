@@ -213,6 +213,11 @@ class Backend:
                 self._until_inline -= 1
             if self._half is not None:
                 message = self._with_half(self._half, message)
+                if type(message) is Failure:
+                    # A half does not know which circuits of the step are its own: asked whole, the process says it.
+                    self.ask_first(*running[1:])
+                    self._ask_next()
+                    return None
             if type(message) is Failure:
                 self.failed = running[2]
             if self._asking:

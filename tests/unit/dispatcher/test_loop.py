@@ -1077,11 +1077,20 @@ def test_a_step_of_many_rows_is_run_here_and_by_the_backends_process_at_the_same
     assert (ended.state, ended.steps, ended.shots) == ("completed", 1, 30)
 
 
-def test_what_goes_wrong_in_a_half_is_what_the_step_is_told(inline_stage):
-    inline_stage.backends[0].here.answers = [Failure(1, as_data(CircuitRejected("no")), False)]
+@pytest.mark.parametrize("here", [True, False])
+def test_when_a_half_goes_wrong_the_process_is_asked_for_the_whole_which_says_where(inline_stage, here):
+    wrong = Failure(0, as_data(CircuitRejected("circuit 0: no")), False)
+    if here:
+        inline_stage.backends[0].here.answers = [wrong]
     worker, request = halved(inline_stage, 1)
-    inline_stage.execute(request)
-    assert worker.hear().error.text == "no"
+    if here:
+        inline_stage.execute(request)
+    else:
+        inline_stage.answer(wrong)
+    request = inline_stage.asked()
+    assert sum(call.rows for call in request.calls) == 4
+    inline_stage.answer(Failure(request.request, as_data(CircuitRejected("circuit 2: no")), False))
+    assert worker.hear().error.text == "circuit 2: no"
 
 
 def test_a_step_whose_process_is_lost_amid_its_half_is_run_again(inline_stage):
