@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hybrid_runtime.bench.placement import ALGORITHMS, confined, possible, started
 from hybrid_runtime.bench.quantiles import Quantiles, of_nanoseconds
 from hybrid_runtime.bench.remote import listening
+from hybrid_runtime.dispatcher.backend import INLINE_AFTER
 from hybrid_runtime.limits import DEFAULT_SHOTS
 from hybrid_runtime.placement import Placement
 from hybrid_runtime.submission import new_job
@@ -120,6 +121,8 @@ def by_slots(client: LocalRuntime, plan: Plan) -> dict[str, Quantiles]:
 def by_rows(client: LocalRuntime, plan: Plan, qubits: int) -> dict[str, Quantiles]:
     """Steps by how many parameter sets each runs: as many sets in all, but not too few steps to say anything."""
     found = {}
+    # Not counted: they are run in another way until the dispatcher has loaded the emulator.
+    take(client, min(INLINE_AFTER, plan.batch_steps), slots=qubits, qubits=qubits)
     for rows in plan.rows:
         steps = max(plan.batch_steps // rows, min(_FEWEST_STEPS, plan.batch_steps))
         found[str(rows)] = of_nanoseconds(take(client, steps, slots=qubits, rows=rows, qubits=qubits).times)
