@@ -50,7 +50,6 @@ class History:
 
     Attributes:
         requests: What was sent in each step: a circuit or a list of circuits.
-        results: What came back in each step, in the same shape.
         metrics: Every value reported by `Context.metric`, by name, in order.
         stop_reason: Why the job is ending.
         done: The value given to `Done` or `StopExecution`, else None.
@@ -58,16 +57,37 @@ class History:
 
     def __init__(self) -> None:
         self.requests: list[Circuit | list[Circuit]] = []
-        self.results: list[QuantumResult | list[QuantumResult]] = []
+        self._results: list[Answer] = []
+        # Of steps of many rows: what makes their results, by the place where these belong.
+        self._unread: dict[int, Callable[[], Answer]] = {}
         self.metrics: dict[str, list[float]] = {}
         self.shots = 0
         self.stop_reason = StopReason.DONE
         self.done: Any = None
 
     @property
+    def results(self) -> list[Answer]:
+        """What came back in each step, in the same shape as what was sent."""
+        if self._unread:
+            for place, make in self._unread.items():
+                self._results[place] = make()
+            self._unread.clear()
+        return self._results
+
+    @property
     def steps(self) -> int:
         """How many steps were answered."""
-        return len(self.results)
+        return len(self._results)
+
+    def add(self, request: Circuit | list[Circuit], answer: Answer) -> None:
+        """A step was answered."""
+        self.requests.append(request)
+        self._results.append(answer)
+
+    def add_unread(self, request: list[Circuit], make: Callable[[], list[QuantumResult]]) -> None:
+        """A step was answered by what makes its results: few are ever looked at again, and many take memory."""
+        self._unread[len(self._results)] = make
+        self.add(request, [])
 
     def last_metrics(self) -> dict[str, float]:
         """The newest value of each metric."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from hybrid_runtime.limits import Limits, StopReason
 
-# The results of a step, and the shots and the seconds of the backend that it took.
-Answered: TypeAlias = tuple[list[QuantumResult], int, float]
+# The results of a step, the shots and the seconds of the backend that it took, and what makes the results once more
+# where they need not be kept.
+Answered: TypeAlias = tuple[list[QuantumResult], int, float, Callable[[], list[QuantumResult]] | None]
 Exchange: TypeAlias = Callable[[list[Circuit]], Answered]
 
 
@@ -191,27 +192,28 @@ class Context:
         if shots is not ... or observable is not None or raw is not None:
             circuits = _set(circuits, shots, observable, raw)
         if isinstance(circuits, Circuit):
-            result = self._step([circuits])[0]
-            self.history.requests.append(circuits)
-            self.history.results.append(result)
+            result = self._step([circuits])[0][0]
+            self.history.add(circuits, result)
             self._listen()
             return result
         batch = as_circuits(circuits)
-        results = self._step(batch)
-        self.history.requests.append(batch)
-        self.history.results.append(results)
-        self._listen()
+        results, again = self._step(batch)
         # The algorithm gets a list of its own: what it does to it must not change the history.
-        return list(results)
+        if again is None:
+            self.history.add(batch, [*results])
+        else:
+            self.history.add_unread(batch, again)
+        self._listen()
+        return results
 
-    def _step(self, circuits: list[Circuit]) -> list[QuantumResult]:
+    def _step(self, circuits: list[Circuit]) -> tuple[list[QuantumResult], Callable[[], list[QuantumResult]] | None]:
         if self._stop is not None:
             raise StopRequested(self._stop.value)
         self.asked = True
-        results, shots, qpu_s = self._exchange(circuits)
+        results, shots, qpu_s, again = self._exchange(circuits)
         self.history.shots += shots
         self._qpu_s += qpu_s
-        return results
+        return results, again
 
     def metric(self, name: str, value: Any) -> None:
         """Report a number: shown live, kept with the result, and watched by a plateau limit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +24,7 @@ _new = object.__new__
 
 
 def answered(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend: str) -> Answered:
-    """The result of each circuit.
+    """The result of each circuit; those of many rows can be made again as often as they are wanted.
 
     Args:
         items: The answer to the step.
@@ -35,7 +35,7 @@ def answered(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend:
         ProtocolError: there are not as many results as circuits.
     """
     if len(items) == len(calls) == calls[0].rows == 1 and type(only := items[0]) is ResultData:
-        return [_result(only, calls[0].shots, backend)], only.shots_done, only.duration_s
+        return [_result(only, calls[0].shots, backend)], only.shots_done, only.duration_s, None
     found: list[QuantumResult] = []
     shots, duration_s = 0, 0.0
     waiting = iter(calls)
@@ -58,9 +58,19 @@ def answered(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend:
             found.append(_result(item, requested, backend))
     else:
         if not rows and next(waiting, None) is None:
-            return found, shots, duration_s
+            few = len(items) == len(found)
+            return found, shots, duration_s, None if few else partial(_again, items, _without_values(calls), backend)
     circuits, results = sum(call.rows for call in calls), sum(map(rows_of, items))
     raise ProtocolError(f"{circuits} circuits were answered by {results} results, which do not fit them")
+
+
+def _again(items: Sequence[ResultItem], calls: Sequence[CircuitCall], backend: str) -> list[QuantumResult]:
+    return answered(items, calls, backend)[0]
+
+
+def _without_values(calls: Sequence[CircuitCall]) -> list[CircuitCall]:
+    """What has to be kept of calls to make their results."""
+    return [CircuitCall(call.program, call.shots, call.rows) for call in calls]
 
 
 def _rows(table: ResultTable, count: int, requested: int, backend: str) -> list[QuantumResult]:
@@ -139,7 +149,7 @@ class RecordedResult(_Unread):
             self.shots_done, self.duration_s = item.shots_done, item.duration_s
             self.raw, self.seed, self.value = item.raw, item.seed, item.value
         else:
-            (result,), _, _ = answered(items, [CircuitCall(0, self.shots_requested)], self.backend)
+            (result,) = _again(items, [CircuitCall(0, self.shots_requested)], self.backend)
             self._counts, self._exact = result._counts, result._exact
             self.shots_done, self.duration_s = result.shots_done, result.duration_s
             self.raw, self.seed, self.value = result.raw, result.seed, result.value

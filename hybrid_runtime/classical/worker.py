@@ -352,7 +352,7 @@ class Worker:
             if special.error is not None:
                 return Refused(self._number, special.error)
         if len(circuits) == 1:
-            return [RecordedResult(items, self._requests.shots, used, context.backend.name)], *used
+            return [RecordedResult(items, self._requests.shots, used, context.backend.name)], *used, None
         return ReceivedResults(self._number, _decode_items(items))
 
     def _results(self, answer: ReceivedResults) -> Answered:

@@ -115,7 +115,7 @@ class StubExchange:
         self.requests.append(circuits)
         done, duration_s = sum(result.shots_done for result in results), sum(one.duration_s for one in results)
         self._usage.answered(done, duration_s)
-        return results, done, duration_s
+        return results, done, duration_s, None
 
     def _width(self, circuit: Circuit) -> int | None:
         """Bits of the circuit's register; None where circuits are not checked."""

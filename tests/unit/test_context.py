@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hybrid_runtime import Circuit, Limits, StopReason
+from hybrid_runtime import Circuit, Limits, QuantumResult, StopReason
 from hybrid_runtime.context import MAX_LOG_CHARACTERS, Notes
 from hybrid_runtime.errors import CircuitRejected, StopRequested
 from hybrid_runtime.testing import StubExchange
@@ -79,6 +79,31 @@ def test_what_the_algorithm_does_to_its_results_does_not_change_the_history():
     results.clear()
     kept: Any = context.history.results[0]
     assert len(kept) == 1
+
+
+def test_results_that_can_be_made_again_are_made_when_the_history_is_looked_at():
+    exchange = stub()
+    made = []
+
+    def answer(circuits):
+        def again():
+            made.append(len(circuits))
+            return [QuantumResult(counts={"1": index}, shots_requested=3) for index in range(len(circuits))]
+
+        return again(), 3 * len(circuits), 0.5, again
+
+    context = exchange.context
+    context._exchange = answer
+    first = context.run([Circuit("a")] * 2)
+    context.run([Circuit("a")] * 3)
+    assert (made, context.history.steps, context.history.shots) == ([2, 3], 2, 15)
+    first.clear()
+    history: Any = context.history
+    assert [[result.counts["1"] for result in step] for step in history.results] == [[0, 1], [0, 1, 2]]
+    assert history.results is history.results
+    context.run([Circuit("a")])
+    assert [len(step) for step in history.results] == [2, 3, 1]
+    assert made == [2, 3, 2, 3, 1, 1]
 
 
 def test_metrics_are_kept_by_name_and_in_order():

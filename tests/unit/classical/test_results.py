@@ -40,7 +40,7 @@ def recorded(*items: ResultItem) -> RecordedResult:
 @pytest.mark.parametrize("item", [COUNTED, EXACT, TABLE], ids=["counted", "exact", "table"])
 @pytest.mark.parametrize("first", ATTRIBUTES)
 def test_a_recorded_result_is_the_one_that_came_whatever_is_looked_at_first(item, first):
-    (live,), _, _ = answered([item], [CALL], "twin")
+    (live,), *_ = answered([item], [CALL], "twin")
     result = recorded(item)
     assert getattr(result, first) == getattr(live, first)
     assert {name: getattr(result, name) for name in ATTRIBUTES} == {name: getattr(live, name) for name in ATTRIBUTES}
@@ -49,7 +49,7 @@ def test_a_recorded_result_is_the_one_that_came_whatever_is_looked_at_first(item
 
 @pytest.mark.parametrize("made", [copy.copy, copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))])
 def test_it_is_copied_and_pickled_as_any_other(made: Any):
-    (live,), _, _ = answered([COUNTED], [CALL], "twin")
+    (live,), *_ = answered([COUNTED], [CALL], "twin")
     assert made(recorded(COUNTED)) == live
     assert isinstance(made(recorded(COUNTED)), QuantumResult)
 
@@ -70,11 +70,18 @@ def test_it_has_no_more_attributes_than_any_other():
 def test_the_results_of_a_step_follow_its_calls_whether_they_came_alone_or_in_tables():
     counts = struct.pack("<4I", 12, 0, 5, 7)
     two = ResultTable(struct.pack("<2I", 8, 9), 12, 0.25, ["0", "1"], counts)
-    results, shots, seconds = answered([two, COUNTED, EXACT], [CircuitCall(4, 20, 3), CircuitCall(5, 0)], "twin")
+    results, shots, seconds, again = answered([two, COUNTED, EXACT], [CircuitCall(4, 20, 3), CircuitCall(5, 0)], "twin")
     assert [result.counts for result in results] == [{"0": 12}, {"0": 5, "1": 7}, COUNTED.counts, {}]
     assert [result.seed for result in results] == [8, 9, 99, 3]
     assert [result.shots_requested for result in results] == [20, 20, 20, 0]
     assert (shots, seconds) == (36, 1.25)
+    assert again is not None
+    assert again() == results
+    assert again()[0] is not results[0]
+
+
+def test_results_that_came_alone_are_not_made_again():
+    assert answered([COUNTED], [CALL], "twin")[3] is answered([COUNTED, COUNTED], [CALL, CALL], "twin")[3] is None
 
 
 @pytest.mark.parametrize(
