@@ -1,12 +1,13 @@
 """Where does the time of a step go? `python benchmarks/step_profile.py` prints what each part of it takes by itself.
 
 The parts are the runtime's own code, called in one process over and over, so with warm caches: they show what the
-code costs by itself, not what waiting and a switch between processes add to it. `qi-run bench --only step` measures
-whole steps.
+code costs by itself, not what waiting and a switch between processes add to it. `qi-run bench --only step,batch`
+measures whole steps. `--rows 1000 --driver qulacs` takes a step of many parameter sets apart.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import select
@@ -16,9 +17,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from timeit import timeit
+from typing import Any
 
-import msgspec
-
+from hybrid_runtime.algorithm import History
 from hybrid_runtime.bench.algorithms import angles
 from hybrid_runtime.classical.worker import Worker
 from hybrid_runtime.context import Context
@@ -34,7 +35,6 @@ from hybrid_runtime.protocol.messages import (
     Executed,
     FromQuantum,
     FromWorker,
-    ResultData,
     Step,
     ToQuantum,
     ToWorker,
@@ -45,18 +45,20 @@ from hybrid_runtime.protocol.messages import (
 )
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 from hybrid_runtime.protocol.watched import WatchedChannel
-from hybrid_runtime.quantum.drivers.scripted import NullDriver
+from hybrid_runtime.quantum.drivers import registry
 from hybrid_runtime.quantum.executor import Executor
 
 _ROUNDS = 20
+# Of a step of one row; of one of many rows, less.
 _CALLS = 500
+_FEWEST_CALLS = 5
 # All that can be held, is: a step is checked against each of them.
 _LIMITS = Limits(steps=10**9, shots=10**12, wall_s=1e6, qpu_s=1e6, plateau=("energy", 1e-9, 10))
 
 
-def microseconds(call: Callable[[], object]) -> float:
+def microseconds(call: Callable[[], object], calls: int = _CALLS) -> float:
     """What one call takes: the quickest of a few rounds."""
-    return min(timeit(call, number=_CALLS) for _ in range(_ROUNDS)) / _CALLS * 1e6
+    return min(timeit(call, number=calls) for _ in range(_ROUNDS)) / calls * 1e6
 
 
 class _Echo(SeqPacketChannel):
@@ -73,11 +75,12 @@ class _Echo(SeqPacketChannel):
 
 
 class Profile:
-    """One step of a circuit with one parameter, taken apart."""
+    """One step of a circuit with one parameter, or of so many rows of one with four, taken apart."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: int = 1, driver_name: str = "null") -> None:
         self._folder = folder
-        driver = NullDriver()
+        self._calls = max(_CALLS // rows, _FEWEST_CALLS)
+        driver = registry.open(driver_name)
         self._backend = driver.capabilities()
         self._channel = _Echo(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         self._worker = Worker(self._channel, folder)
@@ -92,19 +95,26 @@ class Profile:
             backend=self._backend,
             listen=self._worker._listen,
         )
-        self._circuit = angles(2, 1).bind(angle=[0.1])
+        size = 1 if rows == 1 else 4
+        template = angles(max(size, 2), size)
+        self._circuits = [template.bind(angle=[0.1 + 0.001 * row] * size) for row in range(rows)]
         # The first step defines the program; those that are timed only refer to it.
-        calls, programs = self._worker._requests.calls([self._circuit], self._context.shots)
+        calls, programs = self._worker._requests.calls(self._circuits, self._context.shots)
         self._worker._requests.sent.update(programs)
         self._first = Step(1, calls, list(programs.items()))
         self._step = encode(Step(2, calls))
-        items = msgspec.Raw(encode([ResultData({"00": 1024}, 1024, 0.0, 1)]))
-        self._executed = encode(Executed(1, 1024, 0.0, items))
         self._executor = Executor(driver)
+        ((number, program),) = programs.items()
+        self._executor.define(number, program)
+        self._executed = encode(self._executor.answer(Execute(1, calls, derive_seed(1, 1), 3600.0)))
+        self._executor.forget([number])
         self._run = self._job(journal=False)[1]
         for define in self._first_run.define:
             self._executor.define(define.program, define.body)
         self._execute = encode(Execute(2, self._run.calls, derive_seed(1, 2), 3600.0))
+
+    def _microseconds(self, call: Callable[[], object]) -> float:
+        return microseconds(call, self._calls)
 
     def _job(self, *, journal: bool) -> tuple[Machine, Run]:
         """A job at its second step, and what it wants to be run."""
@@ -124,47 +134,46 @@ class Profile:
 
     def worker(self) -> Iterator[tuple[str, float]]:
         """From `context.run` to its result, but for the wait."""
-        calls = self._worker._requests.calls([self._circuit], self._context.shots)[0]
+        calls = self._worker._requests.calls(self._circuits, self._context.shots)[0]
+        request: Any = self._circuits[0] if len(self._circuits) == 1 else self._circuits
         answers = decoder(ToWorker)
         (tell,) = self._job(journal=False)[0].on_executed(decode(decoder(FromQuantum), self._executed), 0.0)
         assert isinstance(tell, Tell)
         self._channel.answer = results = encode(tell.message)
-        history = self._context.history
 
         def run() -> None:
-            self._context.run(self._circuit)
-            history.requests.clear()
-            history.results.clear()
+            self._context.run(request)
+            self._context.history = History()
 
         found = {
-            "bind values to the program": microseconds(
-                lambda: self._worker._requests.calls([self._circuit], self._context.shots)
+            "bind values to the program": self._microseconds(
+                lambda: self._worker._requests.calls(self._circuits, self._context.shots)
             ),
-            "encode Step": microseconds(lambda: encode(Step(2, calls, [], [], [], []))),
-            "decode Results": microseconds(lambda: decode(answers, results)),
+            "encode Step": self._microseconds(lambda: encode(Step(2, calls, [], [], [], []))),
+            "decode Results": self._microseconds(lambda: decode(answers, results)),
         }
         yield from found.items()
-        yield "context, history, result", microseconds(run) - sum(found.values())
+        yield "context, history, result", self._microseconds(run) - sum(found.values())
 
     def dispatcher(self) -> Iterator[tuple[str, float]]:
         """Both halves of the step."""
         from_worker, from_quantum = decoder(FromWorker), decoder(FromQuantum)
         step, executed = decode(from_worker, self._step), decode(from_quantum, self._executed)
         machine, run = self._job(journal=False)
-        checks = microseconds(lambda: machine.programs.calls(step))
-        limits = microseconds(lambda: machine.usage.verdict(1024, 1.0))
+        checks = self._microseconds(lambda: machine.programs.calls(step))
+        limits = self._microseconds(lambda: machine.usage.verdict(1024, 1.0))
         plain = self._turn(machine, step, executed)
-        yield "decode Step", microseconds(lambda: decode(from_worker, self._step))
+        yield "decode Step", self._microseconds(lambda: decode(from_worker, self._step))
         yield "check the calls", checks
         yield "hold against limits", limits
         yield "state, times", plain - checks - limits
         yield "journal", self._turn(self._job(journal=True)[0], step, executed) - plain
-        yield "encode Execute", microseconds(lambda: encode(Execute(2, run.calls, derive_seed(1, 2), 3600.0)))
-        yield "decode Executed", microseconds(lambda: decode(from_quantum, self._executed))
+        yield "encode Execute", self._microseconds(lambda: encode(Execute(2, run.calls, derive_seed(1, 2), 3600.0)))
+        yield "decode Executed", self._microseconds(lambda: decode(from_quantum, self._executed))
         machine._waiting = True
         (tell,) = machine.on_executed(executed, 1.0)
         assert isinstance(tell, Tell)
-        yield "encode Results", microseconds(lambda: encode(tell.message))
+        yield "encode Results", self._microseconds(lambda: encode(tell.message))
 
     def _turn(self, machine: Machine, step: Step, executed: Executed) -> float:
         def turn() -> None:
@@ -173,16 +182,16 @@ class Profile:
             machine.on_message(step, 1.0)
             machine.on_executed(executed, 1.0)
 
-        return microseconds(turn)
+        return self._microseconds(turn)
 
     def quantum_runtime(self) -> Iterator[tuple[str, float]]:
         """Between its request and its answer."""
         requests = decoder(ToQuantum)
         request = decode(requests, self._execute)
         answer = self._executor.answer(request)
-        yield "decode Execute", microseconds(lambda: decode(requests, self._execute))
-        yield "check, run, encode the result", microseconds(lambda: self._executor.answer(request))
-        yield "encode Executed", microseconds(lambda: encode(answer))
+        yield "decode Execute", self._microseconds(lambda: decode(requests, self._execute))
+        yield "check, run, encode the result", self._microseconds(lambda: self._executor.answer(request))
+        yield "encode Executed", self._microseconds(lambda: encode(answer))
 
     def one_message(self) -> Iterator[tuple[str, float]]:
         """One of the four, within one process; a step needs one way or the other, four times."""
@@ -216,8 +225,12 @@ class Profile:
 
 def main() -> None:
     """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1, help="parameter sets in the step")
+    parser.add_argument("--driver", default="null", help="null or qulacs")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hybrid-runtime-") as folder:
-        profile = Profile(Path(folder))
+        profile = Profile(Path(folder), given.rows, given.driver)
         total = 0.0
         for part in (profile.worker, profile.dispatcher, profile.quantum_runtime):
             found = list(part())
