@@ -112,6 +112,9 @@ class Stage:
     def receive_nowait(self) -> None:
         """Nothing comes by itself."""
 
+    def wait_closed(self) -> None:
+        """Nobody is there who could close it."""
+
 
 @contextmanager
 def staged(folder: Path, job: bytes) -> Iterator[Stage]:

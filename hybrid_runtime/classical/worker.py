@@ -119,7 +119,7 @@ class Worker:
         self.take(first)
 
     def take(self, first: bytes | memoryview) -> None:
-        """Do the job that is in this message, and report its outcome.
+        """Do the job that is in this message, report its outcome, and wait for the end.
 
         Raises:
             ProtocolError: it is not a job.
@@ -138,6 +138,9 @@ class Worker:
             for stream in (sys.stdout, sys.stderr):
                 flush_quietly(stream)
             self._channel.send(encode(outcome))
+            # To end takes a processor for milliseconds, and to do anything takes it for some time: first whoever waits
+            # for the outcome is to have it. They end this process.
+            self._channel.wait_closed()
 
     def _job(self, load: Load) -> Finished | Failed:
         seed_everything(load.seed)
@@ -382,7 +385,5 @@ def main(channel: SeqPacketChannel, folder: Path, isolation: str) -> None:
     """Run one job over this channel. Called in a fresh, already confined process, which ends afterwards."""
     try:
         Worker(channel, folder).run(isolation)
-        # To end takes a processor for milliseconds: first whoever waits for the outcome is to have it. They end this.
-        channel.wait_closed()
     except (ChannelClosed, ProtocolError, msgspec.MsgspecError):
         os._exit(71)

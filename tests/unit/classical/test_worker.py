@@ -101,7 +101,8 @@ def play(tmp_path) -> Iterator[Callable[..., list[Any]]]:
                     dispatcher.hear(Finished, Failed)
             except BaseException as error:  # noqa: BLE001 - told to the test
                 failures.append(error)
-                theirs.close()
+            finally:
+                theirs.close()  # as the loop does when a job has ended: the worker waits for that
 
         thread = threading.Thread(target=run)
         thread.start()
