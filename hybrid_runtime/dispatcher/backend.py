@@ -92,6 +92,8 @@ class Backend:
         self._decoder = decoder(FromDriver)
         self._asking: deque[tuple[Job, Run]] = deque()
         self._running: tuple[int, Job, Run] | None = None
+        # Programs that only ran here so far: the process, which sleeps, is told of them when it is to run one.
+        self._untold: dict[int, Define] = {}
         self._halving = Halving()
         # Of that step, where one was run here.
         self._half: Half | None = None
@@ -154,11 +156,10 @@ class Backend:
             inline.forget(forget)
         if answer is None:
             return None
-        # The process keeps the same programs: it may be asked for them yet.
         for program in define:
-            self._send(program)
+            self._untold[program.program] = program
         if forget:
-            self._send(Forget(forget))
+            self._forget(forget)
         if type(answer) is Failure:
             self.failed = run
         return answer
@@ -184,7 +185,7 @@ class Backend:
         if numbers:
             if self.inline is not None:
                 self.inline.forget(numbers)
-            self._send(Forget(numbers))
+            self._forget(numbers)
 
     def on_event(self, events: int) -> tuple[Job, Executed | Failure] | None:
         """Take in one message: a job with the answer to its step; None for whatever needs no action.
@@ -254,7 +255,8 @@ class Backend:
                 self.inline.define(program.program, program.body)
 
     def begin(self, defined: Iterable[RawDefine]) -> None:
-        """It serves: tell it these programs, and have it run what waits."""
+        """It serves: tell it these programs, all that there are, and have it run what waits."""
+        self._untold.clear()
         for program in defined:
             self._send(program)
         if self._asking:
@@ -307,8 +309,9 @@ class Backend:
         self._running = (request, job, run)
         self.deadline = time.perf_counter() + self._timeout_s + GRACE_S
         send = self._send
-        for define in run.define:
+        for define in (*self._untold.values(), *run.define):
             send(define)
+        self._untold.clear()
         calls, seed = run.calls, derive_seed(job.seed, job.machine.number)
         here: list[CircuitCall] = []
         first = 0
@@ -318,10 +321,16 @@ class Backend:
                 here, calls, first = halves(calls)
         send(Execute(request, calls, seed_from(seed, first) if first else seed, self._timeout_s))
         if run.forget:
-            send(Forget(run.forget))
+            self._forget(run.forget)
         if here and self.inline is not None:
             began = time.perf_counter()
             self._half = Half(self.inline.answer(here, seed), began, time.perf_counter())
+
+    def _forget(self, numbers: Iterable[int]) -> None:
+        """Have the process drop these programs, those that it knows."""
+        known = [number for number in numbers if self._untold.pop(number, None) is None]
+        if known:
+            self._send(Forget(known))
 
     def _with_half(self, half: Half, there: Executed | Failure) -> Executed | Failure:
         """The answer to a step of which the process has answered one half."""

@@ -229,7 +229,8 @@ class Dispatcher(Backends):
         answer = backend.ask(job, run)
         if answer is not None:
             self._answered(job, answer)
-            backend.look_ahead(job, run)
+            if not run.define:
+                backend.look_ahead(job, run)
         if backend.deadline < backend.timer:
             self._watch_backend(backend)
 

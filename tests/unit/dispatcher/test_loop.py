@@ -1022,11 +1022,13 @@ def test_brief_steps_are_run_here_and_others_by_the_backends_process(inline_stag
     worker.say(make_step(1))
     results = worker.hear()
     assert (results.number, results.items[0].counts) == (1, {"1": 10})
-    # Its process knows the program all the same, and is asked for what is not brief.
-    assert isinstance(inline_stage.asked_or_told(), Define)
+    # Its process is told of the program when it is asked for what is not brief.
     worker.say(make_step(2, calls=[CircuitCall(7, 5, 1, bytes(8))] * 2))
+    define = inline_stage.asked_or_told()
+    assert isinstance(define, Define)
     request = inline_stage.asked_or_told()
     assert isinstance(request, Execute)
+    assert request.calls[0].program == define.program
     inline_stage.execute(request)
     assert worker.hear().items[0].counts == {"0": 10}
     worker.say(make_step(3))
@@ -1036,6 +1038,19 @@ def test_brief_steps_are_run_here_and_others_by_the_backends_process(inline_stag
     assert (ended.state, ended.steps, ended.shots) == ("completed", 3, 30)
     inline_stage.backends[0].peer.receive(PATIENCE_S)  # Forget
     assert inline_stage.backends[0].here.programs == set()
+
+
+def test_a_process_that_was_never_asked_hears_nothing_of_a_job(inline_stage):
+    first, second = inline_stage.start("first"), inline_stage.start("second")
+    first.say(make_step(1))
+    assert first.hear().items[0].counts == {"1": 10}
+    first.say(make_step(2, programs=[(8, PROGRAM)], calls=[CircuitCall(8, 10, 1, bytes(8))], forget=[7]))
+    assert first.hear().items[0].counts == {"1": 10}
+    first.say(Finished(encode_value("done")))
+    inline_stage.told(Ended)
+    second.say(make_step(1, calls=[CircuitCall(7, 5, 1, bytes(8))] * 2))
+    define, request = inline_stage.asked_or_told(), inline_stage.asked_or_told()
+    assert (define.program, isinstance(request, Execute)) == (request.calls[0].program, True)
 
 
 def test_what_goes_wrong_here_is_told_as_if_it_had_gone_wrong_there(inline_stage):
