@@ -374,7 +374,11 @@ def payloads(path: Path) -> Iterator[tuple[int, bytes]]:
             fd = file.fileno()
             check_header(os.pread(fd, len(HEADER), 0), path)
             end = yield from frames(fd)
-            if frame_in(os.pread(fd, max(0, os.fstat(fd).st_size - end - 1), end + 1)):
-                raise JournalError(f"{path} is corrupt at offset {end}: restore it from a copy")
+            while frame_in(os.pread(fd, max(0, os.fstat(fd).st_size - end - 1), end + 1)):
+                # Of a job that is running, more has been written while the records before this one were read.
+                further = yield from frames(fd, end)
+                if further == end:
+                    raise JournalError(f"{path} is corrupt at offset {end}: restore it from a copy")
+                end = further
     except OSError as error:
         raise JournalError(f"{path} cannot be read: {error.strerror}") from error

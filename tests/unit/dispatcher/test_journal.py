@@ -83,6 +83,20 @@ def test_records_can_be_read_while_it_is_open(tmp_path):
     journal.close()
 
 
+def test_what_is_written_while_it_is_read_is_not_taken_for_what_follows_a_gap(tmp_path):
+    journal = Journal(tmp_path / "journal", Fsync.NEVER)
+    for record in RECORDS:
+        journal.append(record)
+    found = []
+    for number, record in enumerate(read(tmp_path / "journal")):
+        found.append(record)
+        if number < len(RECORDS):
+            # What is read at once has been read: these are seen only by looking again.
+            journal.append(RECORDS[number])
+    assert found == [*RECORDS, *RECORDS]
+    journal.close()
+
+
 def test_its_writer_may_give_back_space_while_it_is_read(tmp_path):
     # A page that was given back must not be looked at: the kernel would end this process.
     journal = Journal(tmp_path / "open", Fsync.NEVER)
