@@ -7,6 +7,7 @@ others as soon as it is quiet, or others want it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import time
@@ -28,8 +29,30 @@ if TYPE_CHECKING:
 # call, and takes as long as several looks at the lines.
 _OFFER, _GLANCE = 16, 64
 
+# Whoever gets its core back only after so long shares it with somebody, who takes twice as long, too. It goes to
+# another one; should it be held up again so soon after that, all of them are busy.
+_SHARED_S, _SETTLED_S = 0.0003, 0.002
+
 _now = time.perf_counter
 _give_way = os.sched_yield
+_present_core = ctypes.CDLL(None).sched_getcpu
+
+
+def move_to_another_core() -> bool:
+    """Have the calling thread run on another core than at present, if there is one for it: whether there is.
+
+    Some kernels leave two that are busy on one core while another is idle, for as long as neither of them sleeps.
+    """
+    allowed = os.sched_getaffinity(0)
+    others = allowed - {_present_core()}
+    if not others:
+        return False
+    try:
+        os.sched_setaffinity(0, others)
+        os.sched_setaffinity(0, allowed)
+    except OSError:
+        return False  # it is not allowed here
+    return True
 
 
 class Watch:
@@ -58,6 +81,7 @@ class Watch:
         self._allowed = False
         self._until = 0.0
         self._looking = Looking()
+        self._moved_at = 0.0
 
     def add_backend(self, channel: SeqPacketChannel) -> None:
         """A quantum runtime answers by this channel."""
@@ -68,6 +92,9 @@ class Watch:
     def add_job(self, channel: SeqPacketChannel) -> None:
         """A job's worker asks by this channel."""
         if isinstance(channel, WatchedChannel):
+            if not self._jobs:
+                # What was learnt beside other jobs, at other times, says little of this one.
+                self._looking = Looking()
             self._jobs.append(channel)
             self._settle()
 
@@ -137,9 +164,12 @@ class Watch:
             before, now = now, _now()
             if now >= due:
                 return []
-            if now - before > HELD_UP_S:
-                self._looking.was_held_up()
-                self._until = now
+            if now - before > _SHARED_S:
+                if now - self._moved_at > _SETTLED_S and move_to_another_core():
+                    self._moved_at = now
+                elif now - before > HELD_UP_S:
+                    self._looking.was_held_up()
+                    self._until = now
             if now >= self._until:
                 return [] if handled else None
 

@@ -7,7 +7,7 @@ HELD_UP_S = 0.001
 # Looking that did not pay is left out the next time, and up to so many times when it does not pay again.
 _MOST_AFTER_NOTHING = 64
 # Looking that was in the way of others, or they of it, is left out so many times, and more each further time.
-_FIRST_AFTER_OTHERS, _MORE, _MOST_AFTER_OTHERS = 16, 4, 4096
+_FIRST_AFTER_OTHERS, _MORE, _MOST_AFTER_OTHERS = 4, 4, 4096
 
 
 class Looking:

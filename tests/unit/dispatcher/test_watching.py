@@ -222,3 +222,34 @@ def test_two_that_take_turns_never_miss_each_other():
     thread.join()
     os.close(done)
     bench.close()
+
+
+def test_a_thread_goes_to_another_core_and_may_go_anywhere_afterwards(monkeypatch):
+    asked: list[set[int]] = []
+    monkeypatch.setattr(watching, "_present_core", lambda: 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _pid, cores: asked.append(set(cores)))
+    assert watching.move_to_another_core()
+    assert asked == [{0, 2}, {0, 1, 2}]
+
+
+def test_a_thread_with_one_core_stays_there(monkeypatch):
+    monkeypatch.setattr(watching, "_present_core", lambda: 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {1})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _pid, _cores: pytest.fail("it was moved"))
+    assert not watching.move_to_another_core()
+
+
+def test_where_it_may_not_choose_its_core_a_thread_stays_where_it_is(monkeypatch):
+    def refuse(_pid: int, _cores: set[int]) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2})
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    assert not watching.move_to_another_core()
+
+
+def test_moving_leaves_the_affinity_as_it_was():
+    before = os.sched_getaffinity(0)
+    watching.move_to_another_core()
+    assert os.sched_getaffinity(0) == before
