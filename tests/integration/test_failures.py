@@ -298,7 +298,9 @@ def test_an_algorithm_that_speaks_on_the_runtimes_channel_fails_alone(client):
                     os.write(fd, b"\xc0 is no message of ours")
             except OSError:
                 continue
-        context.run(BELL)
+        # What it wrote is read while it goes on: its steps go another way, and may be over before that.
+        for _ in range(20_000):
+            context.run(BELL)
 
     result = client.run(shouting)
     assert (result.state, exit_code(result.error)) == ("failed", 1)
