@@ -43,10 +43,7 @@ class Placement(StrEnum):
     @property
     def patience_s(self) -> float:
         """For how long a process looks for its next message."""
-        return PATIENCE_S if self in _LOOKING else 0.0
-
-
-_LOOKING = (Placement.INLINE, Placement.SPIN)
+        return PATIENCE_S if self in (Placement.INLINE, Placement.SPIN) else 0.0
 
 
 def parse(text: str) -> Placement:
@@ -69,7 +66,7 @@ def settled(placement: Placement, *, shared: bool = False) -> Placement:
     Raises:
         InvalidInput: this host cannot have it.
     """
-    if placement in _LOOKING and not lines.available():
+    if placement.patience_s and not lines.available():
         raise InvalidInput(f"placement {placement} needs an x86-64 processor: choose another, or auto")
     if placement is not Placement.AUTO:
         return placement

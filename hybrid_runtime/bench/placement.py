@@ -29,7 +29,7 @@ def possible() -> list[Placement]:
 
 def elsewhere() -> list[Placement]:
     """Those that differ for processes which are not the runtime's own and wait as they do."""
-    return [placement for placement in possible() if placement not in (Placement.INLINE, Placement.SPIN)]
+    return [placement for placement in possible() if not placement.patience_s]
 
 
 def in_order(placement: Placement) -> tuple[int, int, int]:

@@ -244,15 +244,20 @@ class Backend:
         """Whether so many steps have been run that it is time to see whether brief ones can be run here."""
         return self._until_inline == 0
 
-    def load_inline(self, defined: Callable[[], Iterable[Define]]) -> None:
-        """Have brief steps run in this process from now on, if they can; `defined` gives the programs of all jobs."""
+    def load_inline(self, defined: Callable[[], Iterable[RawDefine]]) -> bool:
+        """Have brief steps run in this process from now on, if they can: whether they could not before, and can.
+
+        `defined` gives the programs of all jobs.
+        """
         if self._until_inline is None or self.capabilities is None:
-            return
+            return False
         self._until_inline = None
         self.inline = self._port.inline()
-        if self.inline is not None:
-            for program in defined():
-                self.inline.define(program.program, program.body)
+        if self.inline is None:
+            return False
+        for program in defined():
+            self._define_inline(self.inline, program)
+        return True
 
     def begin(self, defined: Iterable[RawDefine]) -> None:
         """It serves: tell it these programs, all that there are, and have it run what waits."""
@@ -288,7 +293,11 @@ class Backend:
         """Define a program that a job brings along."""
         self._send(program)
         if self.inline is not None:
-            self.inline.define(program.program, decode_program(program.body))
+            self._define_inline(self.inline, program)
+
+    @staticmethod
+    def _define_inline(inline: InlinePort, program: RawDefine) -> None:
+        inline.define(program.program, decode_program(program.body))
 
     def ask_first(self, job: Job, run: Run) -> None:
         """Have a step run before all that wait, when it serves again."""

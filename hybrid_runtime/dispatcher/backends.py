@@ -71,8 +71,7 @@ class Backends(Upkeep):
     def _load_inline(self, backend: Backend) -> None:
         """Run its brief steps in this process from now on, where that is possible."""
         jobs = [job for job in self._jobs.values() if job.backend is backend]
-        backend.load_inline(lambda: (program for job in jobs for program in job.machine.programs.held()))
-        if backend.inline is not None:
+        if backend.load_inline(lambda: (program for job in jobs for program in job.machine.programs.all_defined())):
             self._watched.let_sleep(backend.channel)
 
     def _lose_backend(self, backend: Backend, error: HybridRuntimeError) -> None:

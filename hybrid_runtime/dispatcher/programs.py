@@ -112,10 +112,6 @@ class Programs:
         known = self._bodies | {number: self._leaving[number] for number in leaving if number in self._leaving}
         return [RawDefine(number, body) for number, body in known.items()]
 
-    def held(self) -> list[Define]:
-        """Every program that may be called."""
-        return [Define(number, decode_program(body)) for number, body in self._bodies.items()]
-
     def move(self, backend: Capabilities, calls: Iterable[CircuitCall]) -> None:
         """Another backend runs the job from now on, beginning with these calls, which are in its numbers.
 

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from hybrid_runtime.protocol.lines import LAST_LOOK_S
-from hybrid_runtime.protocol.looking import HELD_UP_S, Looking
+from hybrid_runtime.protocol.looking import GLANCE, HELD_UP_S, OFFER, Looking
 from hybrid_runtime.protocol.watched import WatchedChannel
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
     Handler: TypeAlias = Callable[[int], None]
-
-# The processor is offered to others every so many times, and what comes by descriptors is looked for: each is a system
-# call, and takes as long as several looks at the lines.
-_OFFER, _GLANCE = 16, 64
 
 # Whoever gets its core back only after so long shares it with somebody, who takes twice as long, too. It goes to
 # another one; should it be held up again so soon after that, all of them are busy.
@@ -154,9 +150,9 @@ class Watch:
             if lines is not self._lines:
                 return []  # a job has come or gone
             turn += 1
-            if turn % _OFFER:
+            if turn % OFFER:
                 continue
-            if turn % _GLANCE == 0:
+            if turn % GLANCE == 0:
                 events = poll(0)
                 if events or handled:
                     return events

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# The processor is offered to others every so many looks, and what comes another way is looked for: each is a system
+# call, and takes as long as several looks at a line.
+OFFER, GLANCE = 16, 64
 # Whoever gets its processor back only after so long has shared it with something that computes.
 HELD_UP_S = 0.001
 # Looking that did not pay is left out the next time, and up to so many times when it does not pay again.

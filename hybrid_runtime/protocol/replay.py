@@ -99,17 +99,18 @@ class Canonical:
 
     def one(self, program: tuple[int, Program], shots: int, values: bytes, raw: bool) -> bytes:
         """The request for one circuit, of a program with its number."""
-        key = program[0]
-        if key not in self._hashes:
-            self._hashes[key] = program_hash(program[1])
-        return self._frames.one(key, shots, 1, values, raw)
+        self._learn([program])
+        return self._frames.one(program[0], shots, 1, values, raw)
 
     def many(self, calls: Iterable[CircuitCall], programs: Iterable[tuple[int, Program]]) -> bytes:
         """The request with these calls of these programs."""
+        self._learn(programs)
+        return canonical(calls, self._hashes)
+
+    def _learn(self, programs: Iterable[tuple[int, Program]]) -> None:
         for key, program in programs:
             if key not in self._hashes:
                 self._hashes[key] = program_hash(program)
-        return canonical(calls, self._hashes)
 
     def hash_of(self, key: int) -> bytes:
         """The hash of a program that was called."""

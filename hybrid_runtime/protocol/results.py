@@ -23,6 +23,7 @@ _SHORT_BYTES, _LONG_BYTES = 2, 4
 _MOST_SHORT = 0xFFFF
 # How MessagePack begins a list: its length in the same byte, or in so many that follow.
 _SHORT_LIST, _LONG_LIST = 0x90, b"\xdd"
+_SHORT_LISTS = [bytes((_SHORT_LIST + count,)) for count in range(16)]
 _LENGTH_BYTES = {0xDC: 2, 0xDD: 4}
 _SWAP = sys.byteorder == "big"  # numbers travel as little-endian
 
@@ -87,6 +88,14 @@ def check_table(table: ResultTable) -> None:
         raise ProtocolError("the columns of a table of results are not of one length")
 
 
+def listed(count: int, parts: Sequence[bytes | memoryview]) -> bytes:
+    """An encoded list of so many items, which stand encoded in these parts."""
+    if count == len(parts) == 1:
+        return _SHORT_LISTS[1] + parts[0]
+    head = _SHORT_LISTS[count] if count < len(_SHORT_LISTS) else _LONG_LIST + count.to_bytes(4, "big")
+    return b"".join([head, *parts])
+
+
 def joined(*lists: bytes | msgspec.Raw) -> bytes:
     """Encoded lists of items as one, without reading the items.
 
@@ -103,7 +112,7 @@ def joined(*lists: bytes | msgspec.Raw) -> bytes:
             raise ProtocolError("what should be a list of results is none")
         count += int.from_bytes(items[1 : 1 + size], "big") if size else kind & 0x0F
         parts.append(items[1 + size :])
-    return b"".join((_LONG_LIST, count.to_bytes(4, "big"), *parts))
+    return listed(count, parts)
 
 
 def rows_of(item: ResultItem) -> int:

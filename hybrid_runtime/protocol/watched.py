@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hybrid_runtime.protocol.lines import LAST_LOOK_S, Incoming, Outgoing, map_memory, new_memory
-from hybrid_runtime.protocol.looking import HELD_UP_S, Looking
+from hybrid_runtime.protocol.looking import GLANCE, HELD_UP_S, OFFER, Looking
 from hybrid_runtime.protocol.messages import MAX_MESSAGE_BYTES
 from hybrid_runtime.protocol.seqpacket import SeqPacketChannel
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 # Tells a receiver that has fallen asleep to look at the line; no message is one byte long.
 _BELL = b"\xc0"
 _MOST_BELLS = 32
-# The processor is offered to others every so many times, and the socket is looked at: each is a system call, and takes
-# as long as several looks at the line.
-_OFFER, _GLANCE = 16, 64
 
 _now = time.perf_counter
 _give_way = os.sched_yield
@@ -119,7 +116,7 @@ class WatchedChannel(SeqPacketChannel):
             if data is not None:
                 return data
             turn += 1
-            if turn % _OFFER:
+            if turn % OFFER:
                 continue
             _give_way()
             before, now = now, _now()
@@ -129,7 +126,7 @@ class WatchedChannel(SeqPacketChannel):
             if now > until:
                 self._looking.found_nothing()
                 return None
-            if turn % _GLANCE == 0 and poll(0):
+            if turn % GLANCE == 0 and poll(0):
                 data = self.receive_nowait()
                 if data is not None:
                     return data

@@ -33,7 +33,7 @@ from hybrid_runtime.protocol.messages import (
     derive_seed,
     derive_seeds,
 )
-from hybrid_runtime.protocol.results import check_table, rows_of
+from hybrid_runtime.protocol.results import check_table, listed, rows_of
 from hybrid_runtime.quantum.driver import Batch, ProgramHandle, QuantumDriver
 
 if TYPE_CHECKING:
@@ -46,12 +46,9 @@ _MOST_ITEM_BYTES = MAX_MESSAGE_BYTES - _ENVELOPE_BYTES
 _RAW_SHOT_BYTES = 3
 _TOO_LARGE = f"the results take more than {MAX_MESSAGE_BYTES >> 20} MiB; ask for fewer circuits in one step"
 _VALUE_BYTES = 8
-# How MessagePack begins lists of up to 15 items, and one of more, whose number follows.
-_SHORT_LISTS, _LONG_LIST = [bytes((0x90 + count,)) for count in range(16)], b"\xdd"
 _SWAP = sys.byteorder == "big"  # values travel as little-endian
 
 _Kept: TypeAlias = ProgramHandle | CircuitRejected
-
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +152,7 @@ class Executor:
             if given < wanted:
                 raise TypeError(f"for {wanted} rows it gave {given} results")
             first += wanted
-        return Executed(request.request, shots, duration_s, msgspec.Raw(_listed(items)))
+        return Executed(request.request, shots, duration_s, msgspec.Raw(listed(len(items), items)))
 
     def _batches(self, request: Execute, deadline: float) -> list[Batch]:
         """What the calls ask the driver for."""
@@ -219,16 +216,6 @@ def _rows(result: object) -> int:
         return 0
     check_table(result)
     return rows_of(result)
-
-
-def _listed(items: list[bytes]) -> bytes:
-    """A list of items that are encoded already."""
-    count = len(items)
-    if count == 1:
-        return _SHORT_LISTS[1] + items[0]
-    if count < len(_SHORT_LISTS):
-        return b"".join([_SHORT_LISTS[count], *items])
-    return b"".join([_LONG_LIST, count.to_bytes(4, "big"), *items])
 
 
 def _observes_midway(program: Program) -> bool:

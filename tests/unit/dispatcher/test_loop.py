@@ -325,6 +325,14 @@ class Stage:
     def asked_or_told(self) -> Any:
         return decode(self._to_quantum, self.quantum.receive(PATIENCE_S))
 
+    def defined_and_asked(self) -> tuple[Define, Execute]:
+        """The next two messages to the quantum runtime: a program, and a request to run that."""
+        define, request = self.asked_or_told(), self.asked_or_told()
+        assert isinstance(define, Define)
+        assert isinstance(request, Execute)
+        assert request.calls[0].program == define.program
+        return define, request
+
     def answer(self, message: msgspec.Struct) -> None:
         self.quantum.send(encode(message))
 
@@ -387,11 +395,7 @@ def test_a_job_is_stepped_between_its_worker_and_the_quantum_runtime(stage):
     worker = stage.start()
     worker.say(Ready(PROTOCOL_VERSION, 1, "strict"))
     worker.say(make_step(1))
-    define = stage.asked_or_told()
-    assert isinstance(define, Define)
-    request = stage.asked_or_told()
-    assert isinstance(request, Execute)
-    assert request.calls[0].program == define.program
+    define, request = stage.defined_and_asked()
     stage.execute(request)
     results = worker.hear()
     assert (results.number, results.items[0].counts) == (1, {"0": 10})
@@ -1024,11 +1028,7 @@ def test_brief_steps_are_run_here_and_others_by_the_backends_process(inline_stag
     assert (results.number, results.items[0].counts) == (1, {"1": 10})
     # Its process is told of the program when it is asked for what is not brief.
     worker.say(make_step(2, calls=[CircuitCall(7, 5, 1, bytes(8))] * 2))
-    define = inline_stage.asked_or_told()
-    assert isinstance(define, Define)
-    request = inline_stage.asked_or_told()
-    assert isinstance(request, Execute)
-    assert request.calls[0].program == define.program
+    _, request = inline_stage.defined_and_asked()
     inline_stage.execute(request)
     assert worker.hear().items[0].counts == {"0": 10}
     worker.say(make_step(3))
@@ -1049,8 +1049,7 @@ def test_a_process_that_was_never_asked_hears_nothing_of_a_job(inline_stage):
     first.say(Finished(encode_value("done")))
     inline_stage.told(Ended)
     second.say(make_step(1, calls=[CircuitCall(7, 5, 1, bytes(8))] * 2))
-    define, request = inline_stage.asked_or_told(), inline_stage.asked_or_told()
-    assert (define.program, isinstance(request, Execute)) == (request.calls[0].program, True)
+    inline_stage.defined_and_asked()
 
 
 def test_what_goes_wrong_here_is_told_as_if_it_had_gone_wrong_there(inline_stage):
